@@ -30,7 +30,8 @@ struct Draw {
 };
 
 inline Draw draw(uint64_t seed, Stream stream, uint32_t epoch, uint64_t index) {
-  const r123::Philox4x32::ctr_type counter = {{static_cast<uint32_t>(stream), epoch, static_cast<uint32_t>(index),
+  const r123::Philox4x32::ctr_type counter = {{static_cast<uint32_t>(stream), epoch,
+                                               static_cast<uint32_t>(index),
                                                static_cast<uint32_t>(index >> 32)}};
   const r123::Philox4x32::key_type key = {{static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)}};
   const auto bits = r123::Philox4x32()(counter, key);

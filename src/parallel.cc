@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+#include "parallel.h"
+
+#include <pthread.h>  // pthread_atfork
+#include <sched.h>    // sched_getaffinity
+
+#include <algorithm>           // std::clamp, std::min
+#include <atomic>              // std::atomic
+#include <condition_variable>  // std::condition_variable
+#include <cstdlib>             // std::getenv, std::strtol
+#include <exception>           // std::exception_ptr
+#include <fstream>             // std::ifstream
+#include <mutex>               // std::mutex
+#include <string>              // std::string
+#include <thread>              // std::thread
+#include <vector>              // std::vector
+
+#include "labelsmooth/tensor.h"
+
+namespace labelsmooth {
+namespace {
+
+constexpr int kMaxThreads = 1024;
+constexpr int64_t kInlineElements = 1 << 16;  // below it, waking a thread costs more than the work
+
+// Sleeping workers that each take one range of the current job.
+class Pool {
+ public:
+  explicit Pool(int workers) {
+    for (int i = 0; i < workers; ++i) threads_.emplace_back([this, i] { work(i + 1); });
+  }
+  ~Pool() {
+    {
+      const std::lock_guard lock(mutex_);
+      stop_ = true;
+    }
+    wake_.notify_all();
+    for (std::thread& thread : threads_) thread.join();
+  }
+  int workers() const { return static_cast<int>(threads_.size()); }
+
+  void run(int64_t tasks, int parts, const std::function<void(int64_t, int64_t)>& body) {
+    {
+      const std::lock_guard lock(mutex_);
+      body_ = &body;
+      tasks_ = tasks;
+      parts_ = parts;
+      running_ = parts - 1;
+      error_ = nullptr;
+      ++job_;
+    }
+    wake_.notify_all();
+    take_part(0);
+    std::unique_lock lock(mutex_);
+    done_.wait(lock, [this] { return running_ == 0; });
+    if (error_) std::rethrow_exception(error_);
+  }
+
+ private:
+  void take_part(int part) {
+    try {
+      (*body_)(tasks_* part / parts_, tasks_ * (part + 1) / parts_);
+    } catch (...) {
+      const std::lock_guard lock(mutex_);
+      error_ = std::current_exception();
+    }
+  }
+
+  void work(int part) {
+    int64_t seen = 0;
+    for (;;) {
+      {
+        std::unique_lock lock(mutex_);
+        wake_.wait(lock, [&] { return stop_ || job_ != seen; });
+        if (stop_) return;
+        seen = job_;
+        if (part >= parts_) continue;
+      }
+      inside = true;
+      take_part(part);
+      const std::lock_guard lock(mutex_);
+      if (--running_ == 0) done_.notify_one();
+    }
+  }
+
+  std::vector<std::thread> threads_;
+  std::mutex mutex_;
+  std::condition_variable wake_, done_;
+  const std::function<void(int64_t, int64_t)>* body_ = nullptr;
+  int64_t tasks_ = 0, job_ = 0;
+  int parts_ = 1, running_ = 0;
+  bool stop_ = false;
+  std::exception_ptr error_;
+
+ public:
+  static thread_local bool inside;  // this thread is running a body
+};
+thread_local bool Pool::inside = false;
+
+// After fork the child has the pool's memory but not its threads: it forgets the pool and makes a new one.
+// The owner is leaked there on purpose, since joining threads that do not exist would hang.
+struct Owner {
+  std::mutex busy;
+  Pool* pool = nullptr;
+};
+Owner* owner = new Owner;
+
+void forget_pool() { owner = new Owner; }
+
+int read_cgroup_quota() {
+  std::ifstream file("/sys/fs/cgroup/cpu.max");  // "max 100000" or "150000 100000"
+  double quota, period;
+  if (!(file >> quota >> period) || period <= 0) return kMaxThreads;
+  return std::max(1, static_cast<int>(quota / period));
+}
+
+int default_threads() {
+  if (const char* text = std::getenv("LABELSMOOTH_NUM_THREADS"); text != nullptr && *text != 0) {
+    char* end;
+    const long value = std::strtol(text, &end, 10);
+    if (*end != 0 || value < 1 || value > kMaxThreads) {
+      throw Error("LABELSMOOTH_NUM_THREADS", std::string("'") + text + "' found, 1 to 1024 is allowed");
+    }
+    return static_cast<int>(value);
+  }
+  cpu_set_t set;
+  const int affinity = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+  return std::clamp(std::min(affinity, read_cgroup_quota()), 1, kMaxThreads);
+}
+
+std::atomic<int> set_count{0};
+
+}  // namespace
+
+int threads() {
+  const int count = set_count.load();
+  if (count > 0) return count;
+  static const int by_default = default_threads();
+  return by_default;
+}
+
+void set_threads(int count) {
+  if (count < 0 || count > kMaxThreads) {
+    throw Error("threads", std::to_string(count) + " found, 0 to 1024 is allowed");
+  }
+  set_count.store(count);
+}
+
+void parallel_for(int64_t tasks, int64_t elements, const std::function<void(int64_t, int64_t)>& body) {
+  static const bool once = (pthread_atfork(nullptr, nullptr, forget_pool), true);
+  (void)once;
+  const int parts = static_cast<int>(std::min<int64_t>(threads(), tasks));
+  if (parts > 1 && elements > kInlineElements && !Pool::inside) {
+    Owner& mine = *owner;
+    if (const std::unique_lock busy(mine.busy, std::try_to_lock); busy) {
+      if (mine.pool == nullptr || mine.pool->workers() < parts - 1) {
+        delete mine.pool;
+        mine.pool = nullptr;  // stays so if the new pool throws
+        mine.pool = new Pool(parts - 1);
+      }
+      Pool::inside = true;
+      const struct Reset {
+        ~Reset() { Pool::inside = false; }
+      } reset;
+      return mine.pool->run(tasks, parts, body);
+    }
+  }
+  if (tasks > 0) body(0, tasks);
+}
+
+}  // namespace labelsmooth

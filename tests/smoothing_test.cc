@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+#include "labelsmooth/smoothing.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>   // std::log, std::isinf
+#include <vector>  // std::vector
+
+#include "reference.h"
+
+namespace labelsmooth {
+namespace {
+
+using ::testing::HasSubstr;
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+template <class Call>
+std::string error_of(const Call& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+// The document's example: K = 5, e = 0.1; figures worked out by hand in long double.
+TEST(Smoothing, DocumentExample) {
+  struct Case {
+    Smoothing smoothing;
+    double label, other, mass, effective, probability, gap, floor;
+  };
+  const Case cases[] = {
+      {flip(.1), .9, .1, 1.3, 5. / 13, 9. / 13, std::log(9), 1.356932045},
+      {additive(.1), 1, .1, 1.4, 5. / 14, 10. / 14, std::log(10), 1.392095168},
+      {uniform(.1), .92, .02, 1, .1, .92, std::log(46), .389672920618},
+      {others(.1), .9, .025, 1, .125, .9, std::log(36), .463712410},
+  };
+  for (const Case& c : cases) {
+    const auto q = target(c.smoothing, 5, 3);
+    for (int k = 0; k < 5; ++k) EXPECT_NEAR(q[k], k == 3 ? c.label : c.other, 1e-15);
+    EXPECT_NEAR(mass(c.smoothing, 5), c.mass, 1e-15);
+    EXPECT_NEAR(as_uniform(c.smoothing, 5).amount, c.effective, 1e-15);
+    EXPECT_NEAR(as_uniform(c.smoothing, 5).scale, c.mass, 1e-15);
+    EXPECT_NEAR(optimum(c.smoothing, 5).probability, c.probability, 1e-15);
+    EXPECT_NEAR(optimum(c.smoothing, 5).gap, c.gap, 1e-14);
+    EXPECT_NEAR(optimum(c.smoothing, 5).floor, c.floor, 1e-9);
+  }
+}
+
+// gap ln((K (1 - e) + e) / e) and the entropy of the target, from the closed forms.
+TEST(Smoothing, UniformGapAndFloor) {
+  struct Case {
+    int64_t classes;
+    double amount, gap, floor;
+  };
+  const Case cases[] = {{2, .1, 2.944438979166, 0.198515243346},
+                        {10, .05, 5.252273428047, 0.282396242764},
+                        {100, .2, 5.993961427307, 1.407451033722},
+                        {1000, .1, 9.105090961257, 1.014847997749}};
+  for (const Case& c : cases) {
+    EXPECT_NEAR(optimum(uniform(c.amount), c.classes).gap, c.gap, 1e-11);
+    EXPECT_NEAR(optimum(uniform(c.amount), c.classes).floor, c.floor, 1e-11);
+  }
+}
+
+TEST(Smoothing, TargetsAgreeWithTheReference) {
+  const std::vector<double> prior = {.5, .25, .125, .125};
+  for (const double e : {0., .1, .5, .9, 1.}) {
+    for (const int64_t classes : {2, 3, 4, 10}) {
+      for (int64_t label = 0; label < classes; ++label) {
+        const auto expect = [&](const Smoothing& smoothing, const char* rule) {
+          const auto q = target(smoothing, classes, label);
+          const auto truth = reference::target(rule, e, classes, label, prior);
+          for (int64_t k = 0; k < classes; ++k) EXPECT_NEAR(q[k], double(truth[k]), 4e-16) << rule << e;
+        };
+        expect(uniform(e), "uniform");
+        expect(others(e), "others");
+        expect(flip(e), "flip");
+        expect(additive(e), "additive");
+        if (classes == 4) expect(uniform(e, prior), "prior");
+      }
+    }
+  }
+}
+
+TEST(Smoothing, NoSmoothingIsTheHardLabel) {
+  for (const Smoothing& hard : {Smoothing{}, others(0), flip(0), additive(0)}) {
+    EXPECT_EQ(affine(hard, 1).a, 1);
+    EXPECT_EQ(affine(hard, 7).b, 0);
+    EXPECT_TRUE(std::isinf(optimum(hard, 7).gap));
+    EXPECT_EQ(optimum(hard, 7).floor, 0);
+  }
+}
+
+TEST(Smoothing, TwoClassesFlipEqualsOthers) {
+  EXPECT_EQ(target(flip(.1), 2, 0), target(others(.1), 2, 0));
+  EXPECT_NEAR(as_uniform(flip(.1), 2).amount, .2, 1e-15);
+}
+
+TEST(Smoothing, OneClass) {
+  EXPECT_EQ(target(uniform(.1), 1, 0)[0], 1);
+  EXPECT_THAT(error_of([] { affine(others(.1), 1); }), HasSubstr("others needs at least 2 classes, 1 found"));
+}
+
+TEST(Smoothing, PriorOptimumDependsOnTheLabel) {
+  const std::vector<double> prior = {.7, .2, .1};
+  EXPECT_NEAR(optimum(uniform(.5, prior), 3, 2).probability, .55, 1e-15);
+  EXPECT_NEAR(optimum(uniform(.5, prior), 3, 2).gap, std::log(.55 / .35), 1e-15);
+}
+
+TEST(Smoothing, RefusesByName) {
+  for (const double bad : {-.1, 1.2, kNan, std::numeric_limits<double>::infinity()}) {
+    EXPECT_THAT(error_of([&] { affine(uniform(bad), 3); }), HasSubstr("smoothing: "));
+  }
+  EXPECT_THAT(error_of([] { affine(uniform(.1), 0); }), HasSubstr("classes: 0 found"));
+  const std::vector<double> prior = {.5, .5};
+  Smoothing odd = flip(.1);
+  odd.prior = prior;
+  EXPECT_THAT(error_of([&] { affine(odd, 2); }), HasSubstr("only the rule uniform takes a prior"));
+  EXPECT_THAT(error_of([&] { affine(uniform(.1, prior), 3); }),
+              HasSubstr("has 2 entries, there are 3 classes"));
+  const std::vector<double> heavy = {.5, .6}, negative = {1.5, -.5}, nan = {kNan, 1};
+  const std::vector<int> integers = {1, 0};
+  EXPECT_THAT(error_of([&] { affine(uniform(.1, heavy), 2); }), HasSubstr("sums to 1.1"));
+  EXPECT_THAT(error_of([&] { affine(uniform(.1, negative), 2); }), HasSubstr("class 1 has -0.5"));
+  EXPECT_THAT(error_of([&] { affine(uniform(.1, nan), 2); }), HasSubstr("class 0 has nan"));
+  EXPECT_THAT(error_of([&] { affine(uniform(.1, integers), 2); }), HasSubstr("has type i32"));
+  EXPECT_THAT(error_of([] { target(uniform(.1), 3, 3); }), HasSubstr("label: 3 found, 0 to 2 is allowed"));
+}
+
+}  // namespace
+}  // namespace labelsmooth
