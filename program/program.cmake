@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(OPENBLAS REQUIRED IMPORTED_TARGET openblas)
+find_package(Boost REQUIRED)
+find_package(fmt REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(ZLIB REQUIRED)
+find_path(RANDOM123_INCLUDE Random123/philox.h REQUIRED)
+
+# ---- Readers and writers of files: strict with untrusted bytes.
+add_library(labelsmooth_io STATIC src/io/file.cc src/io/idx.cc src/io/npy.cc)
+target_include_directories(labelsmooth_io PUBLIC src)
+target_link_libraries(labelsmooth_io PUBLIC labelsmooth PRIVATE ZLIB::ZLIB)
+
+# ---- The evidence.
+add_library(labelsmooth_program STATIC
+  program/evaluation/inference.cc
+  program/evaluation/items.cc
+  program/evaluation/metrics.cc
+  program/evaluation/temperature.cc
+  program/progress.cc
+  program/smoothing_of.cc
+  program/study/analysis.cc
+  program/study/data.cc
+  program/study/grid.cc
+  program/study/model.cc
+  program/study/noise.cc
+  program/study/training.cc
+  program/study/verdict_box.cc)
+target_include_directories(labelsmooth_program PUBLIC program src ${RANDOM123_INCLUDE})
+target_link_libraries(labelsmooth_program PUBLIC labelsmooth labelsmooth_io
+  Boost::headers fmt::fmt nlohmann_json::nlohmann_json PkgConfig::OPENBLAS Threads::Threads)
+
+# ---- The program.
+configure_file(program/version.h.in ${PROJECT_BINARY_DIR}/generated/version.h @ONLY)
+add_executable(labelsmooth_cli
+  program/main.cc
+  program/info.cc
+  program/loss.cc
+  program/study.cc
+  program/train.cc)
+set_target_properties(labelsmooth_cli PROPERTIES OUTPUT_NAME labelsmooth)
+target_include_directories(labelsmooth_cli PRIVATE ${PROJECT_BINARY_DIR}/generated)
+target_link_libraries(labelsmooth_cli PRIVATE labelsmooth_program CLI11::CLI11)

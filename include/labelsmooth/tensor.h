@@ -55,8 +55,11 @@ struct View {
   /// The class axis in the middle, contiguous: (outer, classes, inner), as in (N, C, H * W).
   template <class T>
   View(T* data, int64_t outer, int64_t classes, int64_t inner)
+      : View(data, dtype_of<std::remove_const_t<T>>(), outer, classes, inner) {}
+  /// The same where the type is known at run time only.
+  View(Void* data, DType dtype, int64_t outer, int64_t classes, int64_t inner)
       : data(data),
-        dtype(dtype_of<std::remove_const_t<T>>()),
+        dtype(dtype),
         outer(outer),
         classes(classes),
         inner(inner),
@@ -67,12 +70,7 @@ struct View {
   operator View<const void>() const
     requires(!std::is_const_v<Void>)
   {
-    View<const void> view;
-    view.data = data;
-    view.dtype = dtype;
-    view.outer = outer;
-    view.classes = classes;
-    view.inner = inner;
+    View<const void> view(data, dtype, outer, classes, inner);
     view.outer_stride = outer_stride;
     view.class_stride = class_stride;
     view.inner_stride = inner_stride;
@@ -102,8 +100,9 @@ using Gradient = View<void>;
 /// A borrowed vector, contiguous: labels are of any integer type, weights of f32 or f64.
 struct Vector {
   Vector() = default;
+  Vector(const void* data, DType dtype, int64_t size) : data(data), dtype(dtype), size(size) {}
   template <class T>
-  Vector(const T* data, int64_t size) : data(data), dtype(dtype_of<T>()), size(size) {}
+  Vector(const T* data, int64_t size) : Vector(data, dtype_of<T>(), size) {}
   /// From std::vector, std::array, std::span, a C array.
   template <class Range>
     requires requires(const Range& range) { std::data(range); }

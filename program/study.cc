@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+// study: the main job. Trains the grid, several runs at once, and says what smoothing did.
+#include <fmt/format.h>  // fmt::format, fmt::print
+#include <fmt/ranges.h>  // fmt::join
+#include <sys/ioctl.h>   // TIOCGWINSZ
+#include <unistd.h>      // STDOUT_FILENO
+
+#include <algorithm>   // std::stable_sort
+#include <atomic>      // std::atomic
+#include <exception>   // std::exception_ptr
+#include <filesystem>  // std::filesystem
+#include <fstream>     // std::ifstream
+#include <mutex>       // std::mutex
+#include <nlohmann/json.hpp>
+#include <set>     // std::set
+#include <thread>  // std::thread
+
+#include "errors.h"
+#include "io/file.h"
+#include "labelsmooth/isa.h"
+#include "labelsmooth/parallel.h"
+#include "progress.h"
+#include "study/analysis.h"
+#include "study/grid.h"
+#include "study/model.h"
+#include "study/verdict_box.h"
+#include "verbs.h"
+#include "version.h"
+
+namespace labelsmooth {
+namespace {
+
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+// ---- The plan
+// -----------------------------------------------------------------------------------------------
+
+bool is_custom(const StudyOptions& o) {
+  return o.smoothings || o.noises || o.seeds || o.train_size || o.epochs || o.weight_decay;
+}
+
+std::vector<RunConfig> plan(const StudyOptions& options) {
+  const Rule rule = smoothing_of(options.rule, 0).rule;
+  if (options.rule == "none") throw UsageError("--rule", "none found, a study compares a rule with none");
+  if (!is_custom(options)) return preset_runs(options.preset, rule, options.seed);
+  Grid grid = {"custom", options.smoothings.value_or(std::vector<double>{0, .05, .1, .2}),
+               options.noises.value_or(std::vector<double>{0, .1, .4})};
+  grid.seeds = options.seeds.value_or(grid.seeds);
+  grid.train_size = options.train_size.value_or(grid.train_size);
+  grid.epochs = options.epochs.value_or(grid.epochs);
+  grid.weight_decay = options.weight_decay.value_or(grid.weight_decay);
+  std::vector<RunConfig> runs = runs_of(grid, rule, options.seed);
+  std::set<std::string> names;
+  for (const RunConfig& run : runs) {
+    if (!names.insert(name_of(run)).second)
+      throw UsageError("grid", "the run " + name_of(run) + " is asked for twice");
+  }
+  return runs;
+}
+
+// The command that makes these results again, without what does not change them, and without folders.
+std::string command_of(const StudyOptions& o) {
+  std::string command = "labelsmooth study";
+  if (!is_custom(o)) command += " --preset " + o.preset;
+  const auto list = [&](const char* flag, const auto& values) {
+    if (values) command += fmt::format(" {} {}", flag, fmt::join(*values, ","));
+  };
+  const auto value = [&](const char* flag, const auto& number) {
+    if (number) command += fmt::format(" {} {}", flag, *number);
+  };
+  list("--smoothings", o.smoothings);
+  list("--noises", o.noises);
+  value("--seeds", o.seeds);
+  value("--train-size", o.train_size);
+  value("--epochs", o.epochs);
+  value("--weight-decay", o.weight_decay);
+  if (o.rule != "uniform") command += " --rule " + o.rule;
+  if (o.data != "fashion-mnist")
+    command += " --data " + fs::path(o.data + "/").parent_path().filename().string();
+  if (o.seed != 1) command += fmt::format(" --seed {}", o.seed);
+  return command;
+}
+
+json header_of(const StudyOptions& options, const Dataset& data) {
+  return {{"schema", 1},
+          {"command", command_of(options)},
+          {"rule", options.rule},
+          {"environment", {{"version", kVersion}, {"isa", isa()}, {"blas", blas_description()}}},
+          {"data",
+           {{"name", data.name},
+            {"classes", data.classes},
+            {"features", data.features},
+            {"pool_rows", data.train.rows()},
+            {"test_rows", data.test.rows()},
+            {"mean", data.mean},
+            {"deviation", data.deviation}}}};
+}
+
+// ---- The folder
+// ---------------------------------------------------------------------------------------------
+
+json read_json(const std::string& path) {
+  const io::MappedFile file(path);
+  const auto bytes = file.bytes();
+  const auto* text = reinterpret_cast<const char*>(bytes.data());
+  json value = json::parse(text, text + bytes.size(), nullptr, /*allow_exceptions=*/false);
+  if (value.is_discarded()) throw Error(path, "not JSON; remove the folder to start again");
+  return value;
+}
+
+// A folder holds one study. Another one's is never overwritten; the same one's is begun again, or resumed.
+void open_folder(const StudyOptions& options, const json& header) {
+  std::error_code error;
+  fs::create_directories(options.out + "/runs", error);
+  if (error) throw Error(options.out, error.message());
+  const std::string path = options.out + "/study.json";
+  if (fs::exists(path)) {
+    const json found = read_json(path);
+    for (const char* key : {"schema", "command", "data", "environment"}) {
+      if (found.is_object() && found.value(key, json()) == header[key]) continue;
+      const std::string other = found.is_object() ? found.value(key, json()).dump() : "nothing";
+      throw Error(options.out, fmt::format("holds another study ({} {}, here {}); choose another --out", key,
+                                           other, header[key].dump()));
+    }
+    if (!options.resume) fs::remove_all(options.out + "/runs", error);
+  } else if (!fs::is_empty(options.out + "/runs")) {
+    throw Error(options.out, "holds runs of no study; choose another --out");
+  }
+  io::write_file(path, header.dump(1) + "\n");
+}
+
+std::string dir_of(const RunConfig& run) { return "runs/" + name_of(run); }
+
+// ---- The runs
+// -----------------------------------------------------------------------------------------------
+
+// Whole trainings side by side, the longest first; each is deterministic, so their order is of no
+// consequence.
+std::vector<json> train_all(const std::vector<RunConfig>& runs, const Dataset& data,
+                            const StudyOptions& options) {
+  double work = 0;
+  for (const RunConfig& run : runs) work += cost_of(run);
+  Progress progress("runs", work, static_cast<int64_t>(runs.size()), options.quiet);
+
+  std::vector<json> results(runs.size());
+  std::vector<size_t> pending;
+  for (size_t i = 0; i < runs.size(); ++i) {
+    const std::string path = options.out + "/" + dir_of(runs[i]) + "/run.json";
+    if (options.resume && fs::exists(path)) {
+      results[i] = read_json(path);
+      progress.skip_job(cost_of(runs[i]));
+    } else {
+      pending.push_back(i);
+    }
+  }
+  std::stable_sort(pending.begin(), pending.end(),
+                   [&](size_t a, size_t b) { return cost_of(runs[a]) > cost_of(runs[b]); });
+
+  std::atomic<size_t> next{0};
+  std::exception_ptr error;
+  std::mutex mutex;
+  const auto work_off = [&] {
+    for (size_t job; (job = next++) < pending.size();) {
+      const RunConfig& run = runs[pending[job]];
+      try {
+        double before = 0;
+        results[pending[job]] = train_run(data, run, options.out + "/" + dir_of(run), [&](double done) {
+          progress.add((done - before) * cost_of(run));
+          before = done;
+        });
+        progress.finish_job();
+      } catch (...) {
+        const std::lock_guard lock(mutex);
+        if (!error) error = std::current_exception();
+        next = pending.size();
+      }
+    }
+  };
+  const int workers = threads();
+  set_threads(1);  // the loss inside a run stays on the run's thread
+  std::vector<std::thread> team;
+  for (int i = 1; i < workers; ++i) team.emplace_back(work_off);
+  work_off();
+  for (std::thread& worker : team) worker.join();
+  set_threads(workers);
+  if (error) std::rethrow_exception(error);
+  return results;
+}
+
+int terminal_width() {
+  winsize size;
+  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 132;
+}
+
+}  // namespace
+
+void study(const StudyOptions& options) {
+  const std::vector<RunConfig> runs = plan(options);
+  const Dataset data = load_dataset(options.data);
+  for (const RunConfig& run : runs) check(run, data);
+  use_one_blas_thread();
+
+  json results = header_of(options, data);
+  open_folder(options, results);
+  std::vector<json> trained = train_all(runs, data, options);
+  for (size_t i = 0; i < runs.size(); ++i) trained[i]["dir"] = dir_of(runs[i]);
+  results["runs"] = trained;
+  {
+    Progress progress("analysis", 1, 1, options.quiet);
+    analyse(results, options.out, options.rule);
+  }
+  const std::string path = options.out + "/results.json";
+  io::write_file(path, results.dump(1) + "\n");
+  if (options.json) {
+    fmt::print("{}\n", results.dump());
+  } else {
+    fmt::print("{}{}\n", verdict_box(results, terminal_width()), path);
+  }
+}
+
+}  // namespace labelsmooth

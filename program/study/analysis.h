@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+// What the runs say, by the plan of docs/analysis.md: contrasts with intervals, the primary family, the
+// claims.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>  // std::string
+
+namespace labelsmooth {
+
+/// runs: as train_run returns them, with "dir" relative to `folder`, where their logits are read.
+/// rule: that of the smoothed arms of the primary family.
+/// Adds to `results` the keys "family" (size, tests found), "comparisons" and "claims".
+void analyse(nlohmann::json& results, const std::string& folder, const std::string& rule);
+
+}  // namespace labelsmooth

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+// The study's network: a multilayer perceptron on CBLAS, trained by our own loss. A toy on purpose; real
+// networks are trained in the user's own framework.
+#pragma once
+
+#include <cstdint>  // int64_t, uint64_t
+#include <span>     // std::span
+#include <vector>   // std::vector
+
+#include "labelsmooth/cross_entropy.h"
+
+namespace labelsmooth {
+
+/// One step of stochastic gradient descent: velocity = momentum * velocity + gradient;
+/// weight -= rate * (velocity + weight_decay * weight), decay on weights only (decoupled).
+struct Step {
+  double rate, momentum, weight_decay;
+};
+
+class Model {
+ public:
+  /// sizes = (features, hidden..., classes), ReLU between; He initialisation, biases 0.
+  Model(std::vector<int64_t> sizes, uint64_t seed);
+
+  /// x (rows, features) -> logits (rows, classes), valid until the next call.
+  std::span<const float> logits(const float* x, int64_t rows);
+  /// One step on one batch; returns the loss of the batch before it.
+  Result train(const float* x, std::span<const int64_t> labels, const Options& loss, const Step& step);
+
+ private:
+  struct Layer {
+    int64_t in, out;
+    std::vector<float> weight, bias;  // (in, out), (out,)
+    std::vector<float> weight_velocity, bias_velocity;
+    std::vector<float> output, gradient;  // (rows, out): after the ReLU, and of the loss in it
+    std::vector<float> weight_gradient, bias_gradient;
+  };
+  void forward(const float* x, int64_t rows);
+  void backward(const float* x, int64_t rows);
+
+  std::vector<Layer> layers_;
+};
+
+/// BLAS calls stay on the calling thread: whole trainings run side by side, and sums keep their order.
+void use_one_blas_thread();
+/// What the BLAS says of itself, for `info`.
+const char* blas_description();
+
+}  // namespace labelsmooth

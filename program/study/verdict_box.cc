@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+#include "study/verdict_box.h"
+
+#include <fmt/format.h>  // fmt::format
+
+#include <algorithm>  // std::find, std::max, std::min
+#include <nlohmann/json.hpp>
+#include <vector>  // std::vector
+
+namespace labelsmooth {
+namespace {
+
+using nlohmann::json;
+
+struct Endpoint {
+  const char *metric, *shown;
+};
+constexpr Endpoint kEndpoints[] = {{"accuracy", "accuracy"},
+                                   {"nll", "NLL"},
+                                   {"nll_calibrated", "NLL, with T"},
+                                   {"augrc_calibrated", "AUGRC, with T"}};
+constexpr int kNameWidth = 14, kBlockWidth = 51;
+
+// Four decimals without the leading zero.
+std::string number(const json& value, const char* format = "{:.4f}") {
+  if (!value.is_number()) return "n/a";
+  std::string text = fmt::format(fmt::runtime(format), value.get<double>());
+  if (const size_t zero = text.find("0."); zero == 0 || (zero == 1 && text[0] != '1')) text.erase(zero, 1);
+  return text;
+}
+std::string difference(const json& row) { return number(row["difference"], "{:+.4f}"); }
+std::string interval(const json& row) {
+  if (!row["low"].is_number()) return "no interval";
+  return fmt::format("[{},{}]", number(row["low"], "{:+.4f}"), number(row["high"], "{:+.4f}"));
+}
+std::string text_of(const json& row, const char* key) { return row[key].get<std::string>(); }
+
+// ---- What the box shows of all comparisons
+// ------------------------------------------------------------------
+
+bool shows(const json& results, const json& row) {
+  return row["contrast"] == "smoothed - hard" && row["epoch"] == "last" && row["rule"] == results["rule"] &&
+         row["noise_kind"] == "symmetric" && row["smoothing"].is_number();
+}
+
+// The primary settings where the grid has them, else the first two.
+std::vector<std::string> settings_of(const json& results) {
+  std::vector<std::string> all, primary;
+  const auto add = [](std::vector<std::string>& list, const std::string& setting) {
+    if (std::find(list.begin(), list.end(), setting) == list.end()) list.push_back(setting);
+  };
+  for (const json& row : results["comparisons"]) {
+    if (!shows(results, row)) continue;
+    add(all, text_of(row, "setting"));
+    if (row["primary"]) add(primary, text_of(row, "setting"));
+  }
+  std::vector<std::string>& chosen = primary.empty() ? all : primary;
+  std::sort(chosen.rbegin(), chosen.rend());  // over-trained before normal
+  chosen.resize(std::min<size_t>(chosen.size(), 2));
+  return chosen;
+}
+
+// The least noise, and the primary amount 0.1 where the grid has it, else the largest.
+struct Shown {
+  std::string setting;
+  double noise = 1, smoothing = 0;
+  std::vector<const json*> rows;  // in the order of kEndpoints
+};
+Shown shown_of(const json& results, const std::string& setting) {
+  Shown shown = {setting};
+  bool has_primary = false;
+  for (const json& row : results["comparisons"]) {
+    if (!shows(results, row) || row["setting"] != setting) continue;
+    shown.noise = std::min(shown.noise, row["noise"].get<double>());
+    shown.smoothing = std::max(shown.smoothing, row["smoothing"].get<double>());
+    has_primary |= row["smoothing"] == .1;
+  }
+  if (has_primary) shown.smoothing = .1;
+  for (const Endpoint& endpoint : kEndpoints) {
+    for (const json& row : results["comparisons"]) {
+      if (shows(results, row) && row["setting"] == setting && row["noise"] == shown.noise &&
+          row["smoothing"] == shown.smoothing && row["metric"] == endpoint.metric) {
+        shown.rows.push_back(&row);
+      }
+    }
+  }
+  return shown;
+}
+
+// ---- Layout
+// -------------------------------------------------------------------------------------------------
+
+std::vector<std::string> block(const Shown& shown) {
+  const json& first = *shown.rows[0];
+  const std::string amount = fmt::format("smoothing {}, noise {}, {} seeds", shown.smoothing, shown.noise,
+                                         first["seeds"].get<int64_t>());
+  std::vector<std::string> lines = {
+      fmt::format("{:<{}}", shown.setting + ": " + amount, kBlockWidth),
+      fmt::format("{:>5} {:>6} {:>6} {:^17} {:<12}", "hard", "smooth", "delta", "95 % interval", "verdict")};
+  for (const json* row : shown.rows) {
+    lines.push_back(fmt::format("{:>5} {:>6} {:>6} {:^17} {:<12}", number((*row)["reference"]),
+                                number((*row)["value"]), difference(*row), interval(*row),
+                                text_of(*row, "verdict")));
+  }
+  for (std::string& line : lines) line = fmt::format("{:<{}}", line, kBlockWidth);
+  return lines;
+}
+
+std::vector<std::string> side_by_side(const std::vector<Shown>& settings) {
+  std::vector<std::string> lines(2, std::string(kNameWidth, ' '));
+  for (const Endpoint& endpoint : kEndpoints)
+    lines.push_back(fmt::format("{:<{}}", endpoint.shown, kNameWidth));
+  for (const Shown& shown : settings) {
+    const std::vector<std::string> part = block(shown);
+    for (size_t i = 0; i < lines.size(); ++i)
+      lines[i] += (shown.setting == settings[0].setting ? " " : " | ") + part[i];
+  }
+  return lines;
+}
+
+std::vector<std::string> immunity(const json& results) {
+  std::vector<std::string> lines;
+  for (const json& row : results["comparisons"]) {
+    if (row["contrast"] != "difference in differences") continue;
+    if (lines.empty())
+      lines = {"", "immunity: accuracy gained at 10 % wrong labels, less that gained at none"};
+    lines.push_back(fmt::format("  {:<22} {:>6} {:^17} {}", text_of(row, "setting"), difference(row),
+                                interval(row), text_of(row, "verdict")));
+  }
+  return lines;
+}
+
+std::vector<std::string> footer(const json& results) {
+  const json& data = results["data"];
+  const auto size = results["family"]["size"].get<int64_t>();
+  std::vector<std::string> lines = {
+      "",
+      fmt::format(
+          "{} clean test images; wrong labels are in training and validation alike, never in the test.",
+          data["test_rows"].get<int64_t>()),
+      "T was fitted on half of the validation set; the other half stopped the training early.",
+      size > 0
+          ? fmt::format("{} tests in the primary family, Holm; its settings were chosen after a pilot.", size)
+          : "A grid of your own: no primary family, so no verdict beyond screening."};
+  lines.push_back(
+      "Verdicts need 5 seeds or more and the primary family; all else is screening. Lower NLL and AUGRC are "
+      "better.");
+  return lines;
+}
+
+void append(std::vector<std::string>& lines, const std::vector<std::string>& more) {
+  lines.insert(lines.end(), more.begin(), more.end());
+}
+
+}  // namespace
+
+std::string verdict_box(const json& results, int width) {
+  std::vector<Shown> settings;
+  for (const std::string& setting : settings_of(results)) settings.push_back(shown_of(results, setting));
+  std::vector<std::string> lines = {fmt::format("Did label smoothing ({}) help?  {}",
+                                                text_of(results, "rule"), text_of(results, "command")),
+                                    ""};
+  if (settings.empty()) lines.push_back("nothing to compare: the grid has no smoothed runs beside hard ones");
+  if (width >= kNameWidth + 2 * kBlockWidth + 8 && settings.size() == 2) {
+    append(lines, side_by_side(settings));
+  } else {
+    for (const Shown& shown : settings) append(lines, side_by_side({shown}));
+  }
+  append(lines, immunity(results));
+  append(lines, footer(results));
+
+  size_t longest = 0;
+  for (const std::string& line : lines) longest = std::max(longest, line.size());
+  const std::string rule = "+" + std::string(longest + 2, '-') + "+\n";
+  std::string box = rule;
+  for (const std::string& line : lines) box += fmt::format("| {:<{}} |\n", line, longest);
+  return box + rule;
+}
+
+}  // namespace labelsmooth
