@@ -67,7 +67,8 @@ struct Shown {
   std::vector<const json*> rows;  // in the order of kEndpoints
 };
 Shown shown_of(const json& results, const std::string& setting) {
-  Shown shown = {setting};
+  Shown shown;
+  shown.setting = setting;
   bool has_primary = false;
   for (const json& row : results["comparisons"]) {
     if (!shows(results, row) || row["setting"] != setting) continue;
@@ -171,7 +172,7 @@ std::string verdict_box(const json& results, int width) {
 
   size_t longest = 0;
   for (const std::string& line : lines) longest = std::max(longest, line.size());
-  const std::string rule = "+" + std::string(longest + 2, '-') + "+\n";
+  const std::string rule = fmt::format("+{:-<{}}+\n", "", longest + 2);
   std::string box = rule;
   for (const std::string& line : lines) box += fmt::format("| {:<{}} |\n", line, longest);
   return box + rule;
