@@ -11,7 +11,7 @@
 #include <hwy/highway.h>
 
 #include <algorithm>  // std::copy_n, std::find, std::max_element, std::min
-#include <cmath>      // std::isinf
+#include <cmath>      // std::isinf, std::isnan
 #include <limits>     // std::numeric_limits
 
 #include "exp-inl.h"
@@ -137,7 +137,7 @@ HWY_INLINE T Largest(D d, const T* HWY_RESTRICT z, int64_t n, int64_t* block) {
 template <class T>
 HWY_NOINLINE void SummarizeOddChunk(const T* z, int64_t n, PriorSum prior, const T* v, ChunkSums& sums) {
   for (int64_t k = 0; k < n; ++k) {
-    if (z[k] == z[k]) continue;
+    if (!std::isnan(z[k])) continue;
     const double nan = std::numeric_limits<double>::quiet_NaN();
     sums = {nan, nan, nan, nan, k};
     return;
@@ -202,7 +202,7 @@ HWY_INLINE void SummarizeChunk(const T* HWY_RESTRICT z, int64_t n, const T* HWY_
   even.AddTo(sums);
   odd.AddTo(sums);
   // NaN took no part in the max, but has reached the sums.
-  if (sums.tail != sums.tail) SummarizeOddChunk(z, n, kPrior, v, sums);
+  if (std::isnan(sums.tail)) SummarizeOddChunk(z, n, kPrior, v, sums);
 }
 
 template <class T>
