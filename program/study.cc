@@ -33,8 +33,7 @@ namespace {
 using nlohmann::json;
 namespace fs = std::filesystem;
 
-// ---- The plan
-// -----------------------------------------------------------------------------------------------
+// ---- The plan ----
 
 bool is_custom(const StudyOptions& o) {
   return o.smoothings || o.noises || o.seeds || o.train_size || o.epochs || o.weight_decay;
@@ -97,8 +96,7 @@ json header_of(const StudyOptions& options, const Dataset& data) {
             {"deviation", data.deviation}}}};
 }
 
-// ---- The folder
-// ---------------------------------------------------------------------------------------------
+// ---- The folder ----
 
 json read_json(const std::string& path) {
   const io::MappedFile file(path);
@@ -132,8 +130,7 @@ void open_folder(const StudyOptions& options, const json& header) {
 
 std::string dir_of(const RunConfig& run) { return "runs/" + name_of(run); }
 
-// ---- The runs
-// -----------------------------------------------------------------------------------------------
+// ---- The runs ----
 
 // Whole trainings side by side, the longest first; each is deterministic, so their order is of no
 // consequence.

@@ -61,8 +61,15 @@ Coefficients coefficients(const Problem& problem, const RowSummary& row, int64_t
   return {a, b, a * row.label_mass + b * row.prior_mass};
 }
 
-// ---- summarize
-// ----------------------------------------------------------------------------------------------
+// ---- summarize ----
+
+// The loss is as exact as these sums, hence long double.
+template <class Term>
+double exact_sum(int64_t begin, int64_t end, const Term& term) {
+  long double sum = 0;
+  for (int64_t k = begin; k < end; ++k) sum += term(k);
+  return static_cast<double>(sum);
+}
 
 // The classes of a view, cut into chunks. The grid counts from class 0 of the whole, so that it does not
 // depend on the shard, the batch or the threads.
@@ -87,12 +94,13 @@ class Chunks {
     }
     for (int64_t begin = first, end; begin < last; begin = end) {
       end = std::min(last, (begin / kChunk + 1) * kChunk);
-      long double mass = 0, norm = 0;  // the loss is as exact as these
-      for (int64_t k = begin; k < end; ++k) {
-        mass += prior_weights_.empty() ? 1 : prior_weights_[k - first];
-        norm += prior.empty() ? 1 : prior.real(k);
+      chunks_.push_back({begin, end, 0, 0});
+      Chunk& chunk = chunks_.back();
+      chunk.prior_mass = chunk.prior_norm = static_cast<double>(end - begin);
+      if (!prior_weights_.empty()) {
+        chunk.prior_mass = exact_sum(begin, end, [&](int64_t k) { return prior_weights_[k - first]; });
       }
-      chunks_.push_back({begin, end, static_cast<double>(mass), static_cast<double>(norm)});
+      if (!prior.empty()) chunk.prior_norm = exact_sum(begin, end, [&](int64_t k) { return prior.real(k); });
     }
     if (problem.target.b != 0) prior_sum_ = prior_weights_.empty() ? PriorSum::plain : PriorSum::weighted;
   }
@@ -136,8 +144,7 @@ class Chunks {
     return summary;
   }
 
-  // ---- gradient
-  // ---------------------------------------------------------------------------------------------
+  // ---- gradient ----
 
   // dz_k = factor * (q p_k - a t_k - b v_k)
   void gradient(int64_t row, const RowSummary& summary, double factor, const Gradient& dlogits,
@@ -200,8 +207,7 @@ class Chunks {
   std::vector<Chunk> chunks_;
 };
 
-// ---- finish
-// -------------------------------------------------------------------------------------------------
+// ---- finish ----
 
 // c * x, where a coefficient of 0 means no term even at x = -inf.
 double term(double c, double x) { return c == 0 ? 0 : c * x; }

@@ -22,8 +22,7 @@ using Differences = std::vector<std::vector<double>>;  // [seed][item]
 
 constexpr double kPrimaryAmount = .1;
 
-// ---- Metrics as means over test items
-// -----------------------------------------------------------------------
+// ---- Metrics as means over test items ----
 
 struct Metric {
   const char* name;
@@ -62,8 +61,7 @@ std::vector<double> centred_items(const Metric& metric, const Items& items) {
   return values;
 }
 
-// ---- Runs, arms, cells
-// --------------------------------------------------------------------------------------
+// ---- Runs, arms, cells ----
 
 // One run's test items, as trained and with temperature, at the last and at the early-stopped epoch.
 struct Measured {
@@ -145,8 +143,7 @@ Measured measure(const json& run, const std::string& folder) {
           sum / count};
 }
 
-// ---- Contrasts
-// ----------------------------------------------------------------------------------------------
+// ---- Contrasts ----
 
 struct Contrast {
   const Metric* metric;
@@ -330,8 +327,7 @@ class Analysis {
     }
   }
 
-  // ---- Claims of the document
-  // -------------------------------------------------------------------------------
+  // ---- Claims of the document ----
 
   // Primary rows that pass, as evidence.
   json evidence(const std::function<bool(const json&)>& wanted) const {

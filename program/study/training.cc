@@ -28,8 +28,7 @@ using nlohmann::json;
 constexpr int64_t kBatch = 128;
 constexpr double kRate = .05, kMomentum = .9;
 
-// ---- Rows of the data
-// ---------------------------------------------------------------------------------------
+// ---- Rows of the data ----
 
 void gather(const Images& images, int64_t features, std::span<const uint32_t> rows, std::vector<float>& x) {
   x.resize(rows.size() * static_cast<size_t>(features));
@@ -70,8 +69,7 @@ Subset subset(const std::vector<float>& logits, const std::vector<int64_t>& labe
   return kept;
 }
 
-// ---- What is said of a run
-// ----------------------------------------------------------------------------------
+// ---- What is said of a run ----
 
 json figures(const Items& items, uint64_t seed) {
   const NullLevel null = null_level(items, seed);
@@ -125,8 +123,7 @@ json noise_fit(const Split& split, const std::vector<int64_t>& predicted) {
           {"recovered", share(recovered)}};
 }
 
-// ---- Training
-// -----------------------------------------------------------------------------------------------
+// ---- Training ----
 
 // What a model says of every row.
 struct Snapshot {

@@ -35,8 +35,7 @@ std::string interval(const json& row) {
 }
 std::string text_of(const json& row, const char* key) { return row[key].get<std::string>(); }
 
-// ---- What the box shows of all comparisons
-// ------------------------------------------------------------------
+// ---- What the box shows of all comparisons ----
 
 bool shows(const json& results, const json& row) {
   return row["contrast"] == "smoothed - hard" && row["epoch"] == "last" && row["rule"] == results["rule"] &&
@@ -88,8 +87,7 @@ Shown shown_of(const json& results, const std::string& setting) {
   return shown;
 }
 
-// ---- Layout
-// -------------------------------------------------------------------------------------------------
+// ---- Layout ----
 
 std::vector<std::string> block(const Shown& shown) {
   const json& first = *shown.rows[0];
