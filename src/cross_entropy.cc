@@ -2,7 +2,7 @@
 // The pipeline: validate -> summarize each chunk -> merge -> finish -> gradient. Read this file first.
 #include "labelsmooth/cross_entropy.h"
 
-#include <algorithm>  // std::min, std::sort
+#include <algorithm>  // std::clamp, std::fill_n, std::min, std::sort
 #include <cmath>      // std::exp, std::isfinite, std::log1p
 #include <vector>     // std::vector
 
@@ -15,7 +15,6 @@ namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr int64_t kChunk = 1 << 15;  // classes to a kernel call: 128 KiB of f32, which stays in L2
-constexpr int64_t kGroup = 16;       // rows whose losses add up before they join the total
 
 // The arguments past the door, without the logits.
 struct Problem {
@@ -33,6 +32,9 @@ struct Problem {
         count(check_labels(labels, rows, classes, options)),
         target(affine(options.smoothing, classes)) {}
 
+  // Rows whose losses add up before they join the total, and that one thread handles: few where rows are
+  // long.
+  int64_t group_rows() const { return std::clamp<int64_t>((int64_t{1} << 16) / classes, 1, 16); }
   bool counts(int64_t row) const { return labels.label(row) != options.ignore_index; }
   double class_weight(int64_t k) const {
     return options.class_weights.empty() ? 1 : options.class_weights.real(k);
@@ -256,10 +258,11 @@ Totals finish_row(const Problem& problem, const RowSummary& summary, int64_t row
 // body(begin, end) -> Totals of those rows, over threads; added up in an order that does not depend on them.
 template <class Body>
 Result reduce_rows(const Problem& problem, int64_t elements, const Body& body) {
-  std::vector<Totals> groups(static_cast<size_t>((problem.rows + kGroup - 1) / kGroup));
+  const int64_t size = problem.group_rows();
+  std::vector<Totals> groups(static_cast<size_t>((problem.rows + size - 1) / size));
   parallel_for(static_cast<int64_t>(groups.size()), elements, [&](int64_t begin, int64_t end) {
     for (int64_t group = begin; group < end; ++group) {
-      groups[group] = body(group * kGroup, std::min(problem.rows, (group + 1) * kGroup));
+      groups[group] = body(group * size, std::min(problem.rows, (group + 1) * size));
     }
   });
   Totals totals;

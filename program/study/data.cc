@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "study/data.h"
 
-#include <algorithm>   // std::max
+#include <algorithm>   // std::all_of, std::max
 #include <cmath>       // std::isfinite, std::sqrt
 #include <filesystem>  // std::filesystem::exists
 
@@ -118,7 +118,9 @@ Dataset assemble(const std::string& name, Part train, Part test) {
   }
   const auto count = static_cast<double>(train.images.values.size());
   const double mean = sum / count, deviation = std::sqrt(std::max(0., squares / count - mean * mean));
-  if (!(deviation > 0)) throw Error(train.images_file, "all values are equal");
+  const auto& values = train.images.values;  // whose deviation may round to more than 0
+  if (!(deviation > 0) || std::all_of(values.begin(), values.end(), [&](float v) { return v == values[0]; }))
+    throw Error(train.images_file, "all values are equal");
   standardise(train.images, mean, deviation);
   standardise(test.images, mean, deviation);
   return {name, train.features, classes, mean, deviation, std::move(train.images), std::move(test.images)};

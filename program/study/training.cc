@@ -324,11 +324,10 @@ double cost_of(const RunConfig& config) {
 }
 
 void check(const RunConfig& config, const Dataset& data) {
-  const int64_t needed = config.train_size + config.train_size / 5;
-  if (needed > data.train.rows()) {
-    throw Error("train-size",
-                fmt::format("{} found, which needs {} rows with its validation set; the data have {}",
-                            config.train_size, needed, data.train.rows()));
+  const int64_t validation = config.train_size / 5;
+  if (config.train_size > data.train.rows() - validation) {  // their sum may not fit
+    throw Error("train-size", fmt::format("{} found, with {} rows of validation; the data have {}",
+                                          config.train_size, validation, data.train.rows()));
   }
   if (config.noise.kind == NoiseKind::class_dependent && data.name != "fashion-mnist") {
     throw Error("noise", "class-dependent noise is defined for fashion-mnist only");
