@@ -60,6 +60,14 @@ Vector labels_of(const io::Array& array, const io::Array& logits, const std::str
   return {array.data, array.dtype, array.size()};
 }
 
+// Past the command line's check of the names.
+Reduction reduction_of(const std::string& name) {
+  return name == "mean" ? Reduction::mean : name == "sum" ? Reduction::sum : Reduction::none;
+}
+Empty empty_of(const std::string& name) {
+  return name == "nan" ? Empty::nan : name == "zero" ? Empty::zero : Empty::error;
+}
+
 Result run(const LossOptions& options) {
   const io::Array logits_array = io::read_npy(options.logits), labels_array = io::read_npy(options.labels);
   const Logits logits = logits_of(logits_array, options.logits, options.axis);
@@ -67,8 +75,8 @@ Result run(const LossOptions& options) {
   io::Array weights, prior;  // keep the files open
   Options loss;
   loss.ignore_index = options.ignore_index;
-  loss.reduction = options.reduction;
-  loss.empty = options.empty;
+  loss.reduction = reduction_of(options.reduction);
+  loss.empty = empty_of(options.empty);
   if (options.rule == "prior") {
     prior = io::read_npy(options.prior);
     loss.smoothing = uniform(options.smoothing, vector_of(prior, options.prior));
@@ -134,7 +142,7 @@ void loss(const LossOptions& options) {
     return;
   }
   const auto line = [](const char* name, const auto& value) { fmt::print("{:<10}{}\n", name, value); };
-  if (options.reduction != Reduction::none) line("loss", result.loss);
+  if (options.reduction != "none") line("loss", result.loss);
   line("nll", result.nll);
   line("accuracy", accuracy);
   line("rows", result.rows);

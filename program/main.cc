@@ -2,9 +2,7 @@
 // The command line: parses, calls a verb, turns errors into one line and an exit code (1: the data or a file
 // is at fault, 2: the command line is).
 #include <CLI/CLI.hpp>
-#include <cstdio>   // std::fprintf, std::fflush
-#include <map>      // std::map
-#include <utility>  // std::move
+#include <cstdio>  // std::fflush, std::fprintf
 
 #include "errors.h"
 #include "labelsmooth/parallel.h"
@@ -96,12 +94,10 @@ CLI::App* add_loss(CLI::App& app, LossOptions& o) {
   verb->add_option("--axis", o.axis, "the class axis");
   verb->add_option("--class-weights", o.class_weights, "(classes,), per term as in PyTorch");
   verb->add_option("--ignore-index", o.ignore_index, "rows with this label do not count");
-  verb->add_option("--reduction", o.reduction, "mean, sum or none")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, Reduction>{
-          {"mean", Reduction::mean}, {"sum", Reduction::sum}, {"none", Reduction::none}}));
-  verb->add_option("--empty", o.empty, "what a mean over nothing is: nan, zero or error")
-      ->transform(CLI::CheckedTransformer(
-          std::map<std::string, Empty>{{"nan", Empty::nan}, {"zero", Empty::zero}, {"error", Empty::error}}));
+  verb->add_option("--reduction", o.reduction, "over the rows")
+      ->check(CLI::IsMember({"mean", "sum", "none"}));
+  verb->add_option("--empty", o.empty, "what a mean over nothing is")
+      ->check(CLI::IsMember({"nan", "zero", "error"}));
   verb->add_option("--grad", o.grad, "write the gradient of the reduced loss");
   verb->add_option("--losses", o.losses, "write the weighted, undivided row losses as f64");
   verb->add_flag("--json", o.json, "print one JSON object");
@@ -110,7 +106,7 @@ CLI::App* add_loss(CLI::App& app, LossOptions& o) {
 
 void run(int argc, char** argv) {
   CLI::App app("Label smoothing: the loss, and the evidence.", "labelsmooth");
-  app.set_version_flag("--version", kVersion);
+  app.set_version_flag("--version", std::string("labelsmooth ") + kVersion);
   app.require_subcommand(1);
   int thread_count = 0;
   StudyOptions study_options;
@@ -126,6 +122,11 @@ void run(int argc, char** argv) {
     verb->add_option("--threads", thread_count, "threads to use")->check(CLI::Range(1, 1024));
   }
 
+  // CLI11 would call an unknown verb a missing one.
+  const auto is_verb = [&](const CLI::App* verb) { return verb->get_name() == argv[1]; };
+  if (argc > 1 && argv[1][0] != '-' && app.get_subcommands(is_verb).empty()) {
+    throw UsageError(argv[1], "no such verb; labelsmooth --help lists them");
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& asked) {  // --help or --version

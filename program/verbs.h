@@ -38,8 +38,7 @@ struct LossOptions {
   std::string logits, labels, class_weights, prior, grad, losses, rule = "uniform";
   double smoothing = 0;
   int64_t axis = -1, ignore_index = -100;
-  Reduction reduction = Reduction::mean;
-  Empty empty = Empty::nan;
+  std::string reduction = "mean", empty = "nan";
   bool json = false;
 };
 void loss(const LossOptions& options);

@@ -51,8 +51,7 @@ std::vector<T> gradient_of(const Batch<T>& batch, const Options& options, const 
 
 const Smoothing kRules[] = {{}, uniform(.1), others(.1), flip(.1), additive(.1), uniform(1)};
 
-// ---- Published figures
-// --------------------------------------------------------------------------------------
+// ---- Published figures ----
 
 // The document's example: p = [.1, .1, .1, .36, .34], label 3.
 TEST(Golden, DocumentExample) {
@@ -137,8 +136,7 @@ TEST(Golden, OffsetDoesNotMatter) {
   }
 }
 
-// ---- Against the reference
-// ----------------------------------------------------------------------------------
+// ---- Against the reference ----
 
 template <class T>
 void expect_reference_over_shapes() {
@@ -252,8 +250,7 @@ TEST(Reference, RowsOfTheGradientSumToZero) {
   }
 }
 
-// ---- Options
-// ------------------------------------------------------------------------------------------------
+// ---- Options ----
 
 TEST(Options, ReductionsAndUpstream) {
   const Batch<double> batch(5, 6, 17);
@@ -379,8 +376,7 @@ TEST(Options, EveryLabelType) {
   expect(int32_t{}), expect(uint32_t{}), expect(int64_t{}), expect(uint64_t{});
 }
 
-// ---- NaN and infinity
-// ---------------------------------------------------------------------------------------
+// ---- NaN and infinity ----
 
 TEST(Special, NanStaysInItsRow) {
   for_each_isa([] {
@@ -469,8 +465,7 @@ TEST(Special, OnePossibleClassAnywhere) {
   }
 }
 
-// ---- Layout
-// -------------------------------------------------------------------------------------------------
+// ---- Layout ----
 
 // Element (i, j, k) of three axes, class axis at each, contiguous or not: the same numbers.
 TEST(Layout, AnyAxisAndStride) {
@@ -517,8 +512,7 @@ TEST(Layout, InPlace) {
   }
 }
 
-// ---- Determinism
-// --------------------------------------------------------------------------------------------
+// ---- Determinism ----
 
 TEST(Determinism, SameBitsForAnyThreadCount) {
   const Batch<float> batch(301, 517, 53);
@@ -596,8 +590,7 @@ TEST(Determinism, LeavesTheFloatingPointModeAloneAndWorksUnderFlushToZero) {
 }
 #endif
 
-// ---- The door
-// -----------------------------------------------------------------------------------------------
+// ---- The door ----
 
 TEST(Errors, NameTheArgumentAndTheRow) {
   const Batch<float> batch(3, 4, 73);

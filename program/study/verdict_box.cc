@@ -19,13 +19,14 @@ constexpr Endpoint kEndpoints[] = {{"accuracy", "accuracy"},
                                    {"nll", "NLL"},
                                    {"nll_calibrated", "NLL, with T"},
                                    {"augrc_calibrated", "AUGRC, with T"}};
-constexpr int kNameWidth = 14, kBlockWidth = 51;
+constexpr int kNameWidth = 14, kBlockWidth = 52;
 
 // Four decimals without the leading zero.
 std::string number(const json& value, const char* format = "{:.4f}") {
   if (!value.is_number()) return "n/a";
   std::string text = fmt::format(fmt::runtime(format), value.get<double>());
-  if (const size_t zero = text.find("0."); zero == 0 || (zero == 1 && text[0] != '1')) text.erase(zero, 1);
+  const size_t digits = text[0] == '+' || text[0] == '-';
+  if (text.compare(digits, 2, "0.") == 0) text.erase(digits, 1);
   return text;
 }
 std::string difference(const json& row) { return number(row["difference"], "{:+.4f}"); }
@@ -95,9 +96,9 @@ std::vector<std::string> block(const Shown& shown) {
                                          first["seeds"].get<int64_t>());
   std::vector<std::string> lines = {
       fmt::format("{:<{}}", shown.setting + ": " + amount, kBlockWidth),
-      fmt::format("{:>5} {:>6} {:>6} {:^17} {:<12}", "hard", "smooth", "delta", "95 % interval", "verdict")};
+      fmt::format("{:>6} {:>6} {:>6} {:^17} {:<12}", "hard", "smooth", "delta", "95 % interval", "verdict")};
   for (const json* row : shown.rows) {
-    lines.push_back(fmt::format("{:>5} {:>6} {:>6} {:^17} {:<12}", number((*row)["reference"]),
+    lines.push_back(fmt::format("{:>6} {:>6} {:>6} {:^17} {:<12}", number((*row)["reference"]),
                                 number((*row)["value"]), difference(*row), interval(*row),
                                 text_of(*row, "verdict")));
   }
@@ -147,6 +148,20 @@ std::vector<std::string> footer(const json& results) {
   return lines;
 }
 
+// `text` on lines of at most `width`, a longer word on one of its own.
+std::vector<std::string> wrap(std::string text, size_t width) {
+  std::vector<std::string> lines;
+  while (text.size() > width) {
+    size_t space = text.rfind(' ', width);
+    if (space == std::string::npos) space = text.find(' ');
+    if (space == std::string::npos) break;
+    lines.push_back(text.substr(0, space));
+    text.erase(0, space + 1);
+  }
+  lines.push_back(text);
+  return lines;
+}
+
 void append(std::vector<std::string>& lines, const std::vector<std::string>& more) {
   lines.insert(lines.end(), more.begin(), more.end());
 }
@@ -156,17 +171,20 @@ void append(std::vector<std::string>& lines, const std::vector<std::string>& mor
 std::string verdict_box(const json& results, int width) {
   std::vector<Shown> settings;
   for (const std::string& setting : settings_of(results)) settings.push_back(shown_of(results, setting));
-  std::vector<std::string> lines = {fmt::format("Did label smoothing ({}) help?  {}",
-                                                text_of(results, "rule"), text_of(results, "command")),
-                                    ""};
-  if (settings.empty()) lines.push_back("nothing to compare: the grid has no smoothed runs beside hard ones");
-  if (width >= kNameWidth + 2 * kBlockWidth + 8 && settings.size() == 2) {
+  const auto inner = static_cast<size_t>(std::max(width, 4)) - 4;  // within the frame
+  std::vector<std::string> lines;
+  const auto say = [&](const std::string& text) { append(lines, wrap(text, inner)); };
+  say(fmt::format("Did label smoothing ({}) help?", text_of(results, "rule")));
+  say(text_of(results, "command"));
+  say("");
+  if (settings.empty()) say("nothing to compare: the grid has no smoothed runs beside hard ones");
+  if (inner >= kNameWidth + 2 * kBlockWidth + 4 && settings.size() == 2) {
     append(lines, side_by_side(settings));
   } else {
     for (const Shown& shown : settings) append(lines, side_by_side({shown}));
   }
   append(lines, immunity(results));
-  append(lines, footer(results));
+  for (const std::string& line : footer(results)) say(line);
 
   size_t longest = 0;
   for (const std::string& line : lines) longest = std::max(longest, line.size());
