@@ -59,7 +59,8 @@ CLI::App* add_study(CLI::App& app, StudyOptions& o) {
   verb->add_option("--weight-decay", o.weight_decay, "decoupled weight decay")->check(kNonNegative);
   verb->add_option("--rule", o.rule, "of the smoothed runs: uniform, others, flip or additive");
   verb->add_option("--seed", o.seed, "the first seed");
-  verb->add_option("--out", o.out, "folder of the results");
+  verb->add_option("--out", o.out,
+                   "folder of the results, study/quick, study/full or study/custom by default");
   verb->add_flag("--resume", o.resume, "go on with a study that was stopped");
   verb->add_flag("--quiet", o.quiet, "no progress");
   verb->add_flag("--json", o.json, "print results.json in place of the verdict box");

@@ -107,23 +107,28 @@ json read_json(const std::string& path) {
   return value;
 }
 
+std::string folder_of(const StudyOptions& options) {
+  if (!options.out.empty()) return options.out;
+  return "study/" + (is_custom(options) ? std::string("custom") : options.preset);
+}
+
 // A folder holds one study. Another one's is never overwritten; the same one's is begun again, or resumed.
-void open_folder(const StudyOptions& options, const json& header) {
+void open_folder(const std::string& folder, bool resume, const json& header) {
   std::error_code error;
-  fs::create_directories(options.out + "/runs", error);
-  if (error) throw Error(options.out, error.message());
-  const std::string path = options.out + "/study.json";
+  fs::create_directories(folder + "/runs", error);
+  if (error) throw Error(folder, error.message());
+  const std::string path = folder + "/study.json";
   if (fs::exists(path)) {
     const json found = read_json(path);
     for (const char* key : {"schema", "command", "data", "environment"}) {
       if (found.is_object() && found.value(key, json()) == header[key]) continue;
       const std::string other = found.is_object() ? found.value(key, json()).dump() : "nothing";
-      throw Error(options.out, fmt::format("holds another study ({} {}, here {}); choose another --out", key,
-                                           other, header[key].dump()));
+      throw Error(folder, fmt::format("holds another study ({} {}, here {}); choose another --out", key,
+                                      other, header[key].dump()));
     }
-    if (!options.resume) fs::remove_all(options.out + "/runs", error);
-  } else if (!fs::is_empty(options.out + "/runs")) {
-    throw Error(options.out, "holds runs of no study; choose another --out");
+    if (!resume) fs::remove_all(folder + "/runs", error);
+  } else if (!fs::is_empty(folder + "/runs")) {
+    throw Error(folder, "holds runs of no study; choose another --out");
   }
   io::write_file(path, header.dump(1) + "\n");
 }
@@ -135,7 +140,7 @@ std::string dir_of(const RunConfig& run) { return "runs/" + name_of(run); }
 // Whole trainings side by side, the longest first; each is deterministic, so their order is of no
 // consequence.
 std::vector<json> train_all(const std::vector<RunConfig>& runs, const Dataset& data,
-                            const StudyOptions& options) {
+                            const std::string& folder, const StudyOptions& options) {
   double work = 0;
   for (const RunConfig& run : runs) work += cost_of(run);
   Progress progress("runs", work, static_cast<int64_t>(runs.size()), options.quiet);
@@ -143,11 +148,12 @@ std::vector<json> train_all(const std::vector<RunConfig>& runs, const Dataset& d
   std::vector<json> results(runs.size());
   std::vector<size_t> pending;
   for (size_t i = 0; i < runs.size(); ++i) {
-    const std::string path = options.out + "/" + dir_of(runs[i]) + "/run.json";
-    if (options.resume && fs::exists(path)) {
-      results[i] = read_json(path);
+    const std::string dir = folder + "/" + dir_of(runs[i]);
+    if (options.resume && fs::exists(dir + "/run.json")) {
+      results[i] = read_json(dir + "/run.json");
       progress.skip_job(cost_of(runs[i]));
     } else {
+      fs::remove_all(dir);  // what a killed run left
       pending.push_back(i);
     }
   }
@@ -162,7 +168,7 @@ std::vector<json> train_all(const std::vector<RunConfig>& runs, const Dataset& d
       const RunConfig& run = runs[pending[job]];
       try {
         double before = 0;
-        results[pending[job]] = train_run(data, run, options.out + "/" + dir_of(run), [&](double done) {
+        results[pending[job]] = train_run(data, run, folder + "/" + dir_of(run), [&](double done) {
           progress.add((done - before) * cost_of(run));
           before = done;
         });
@@ -199,15 +205,12 @@ void study(const StudyOptions& options) {
   use_one_blas_thread();
 
   json results = header_of(options, data);
-  open_folder(options, results);
-  std::vector<json> trained = train_all(runs, data, options);
-  for (size_t i = 0; i < runs.size(); ++i) trained[i]["dir"] = dir_of(runs[i]);
-  results["runs"] = trained;
-  {
-    Progress progress("analysis", 1, 1, options.quiet);
-    analyse(results, options.out, options.rule);
-  }
-  const std::string path = options.out + "/results.json";
+  const std::string folder = folder_of(options);
+  open_folder(folder, options.resume, results);
+  results["runs"] = train_all(runs, data, folder, options);
+  for (size_t i = 0; i < runs.size(); ++i) results["runs"][i]["dir"] = dir_of(runs[i]);
+  analyse(results, folder, options.rule);
+  const std::string path = folder + "/results.json";
   io::write_file(path, results.dump(1) + "\n");
   if (options.json) {
     fmt::print("{}\n", results.dump());

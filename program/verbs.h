@@ -14,7 +14,8 @@
 namespace labelsmooth {
 
 struct StudyOptions {
-  std::string preset = "quick", data = "fashion-mnist", out = "study", rule = "uniform";
+  std::string preset = "quick", data = "fashion-mnist", rule = "uniform";
+  std::string out;  // empty: study/quick, study/full or study/custom
   // Any of these replaces the preset's settings by one grid.
   std::optional<std::vector<double>> smoothings, noises;
   std::optional<int64_t> seeds, train_size, epochs;

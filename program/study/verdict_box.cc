@@ -3,7 +3,8 @@
 
 #include <fmt/format.h>  // fmt::format
 
-#include <algorithm>  // std::find, std::max, std::min
+#include <algorithm>  // std::find, std::max, std::min, std::sort
+#include <cmath>      // std::isfinite
 #include <nlohmann/json.hpp>
 #include <vector>  // std::vector
 
@@ -21,9 +22,12 @@ constexpr Endpoint kEndpoints[] = {{"accuracy", "accuracy"},
                                    {"augrc_calibrated", "AUGRC, with T"}};
 constexpr int kNameWidth = 14, kBlockWidth = 52;
 
+// What is unknown is null in a file, and NaN before it is written.
+bool known(const json& value) { return value.is_number() && std::isfinite(value.get<double>()); }
+
 // Four decimals without the leading zero.
 std::string number(const json& value, const char* format = "{:.4f}") {
-  if (!value.is_number()) return "n/a";
+  if (!known(value)) return "n/a";
   std::string text = fmt::format(fmt::runtime(format), value.get<double>());
   const size_t digits = text[0] == '+' || text[0] == '-';
   if (text.compare(digits, 2, "0.") == 0) text.erase(digits, 1);
@@ -31,7 +35,7 @@ std::string number(const json& value, const char* format = "{:.4f}") {
 }
 std::string difference(const json& row) { return number(row["difference"], "{:+.4f}"); }
 std::string interval(const json& row) {
-  if (!row["low"].is_number()) return "no interval";
+  if (!known(row["low"])) return "no interval";
   return fmt::format("[{},{}]", number(row["low"], "{:+.4f}"), number(row["high"], "{:+.4f}"));
 }
 std::string text_of(const json& row, const char* key) { return row[key].get<std::string>(); }
