@@ -137,6 +137,17 @@ std::string dir_of(const RunConfig& run) { return "runs/" + name_of(run); }
 
 // ---- The runs ----
 
+json read_run(const std::string& path, const RunConfig& config) {
+  json run = read_json(path);
+  const json wanted = describe(config);
+  for (const auto& [key, value] : wanted.items()) {
+    if (!run.is_object() || run.value(key, json()) != value) {
+      throw Error(path, "is not of this study's run; remove its folder to train it again");
+    }
+  }
+  return run;
+}
+
 // Whole trainings side by side, the longest first; each is deterministic, so their order is of no
 // consequence.
 std::vector<json> train_all(const std::vector<RunConfig>& runs, const Dataset& data,
@@ -150,7 +161,7 @@ std::vector<json> train_all(const std::vector<RunConfig>& runs, const Dataset& d
   for (size_t i = 0; i < runs.size(); ++i) {
     const std::string dir = folder + "/" + dir_of(runs[i]);
     if (options.resume && fs::exists(dir + "/run.json")) {
-      results[i] = read_json(dir + "/run.json");
+      results[i] = read_run(dir + "/run.json", runs[i]);
       progress.skip_job(cost_of(runs[i]));
     } else {
       fs::remove_all(dir);  // what a killed run left
