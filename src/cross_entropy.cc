@@ -2,8 +2,10 @@
 // The pipeline: validate -> summarize each chunk -> merge -> finish -> gradient. Read this file first.
 #include "labelsmooth/cross_entropy.h"
 
-#include <algorithm>  // std::clamp, std::fill_n, std::min, std::sort
+#include <algorithm>  // std::clamp, std::fill_n, std::min
 #include <cmath>      // std::exp, std::isfinite, std::log1p
+#include <string>     // std::to_string
+#include <utility>    // std::pair
 #include <vector>     // std::vector
 
 #include "kernels.h"
@@ -21,16 +23,16 @@ struct Problem {
   Vector labels;
   const Options& options;
   int64_t rows, classes;  // classes in all, whatever the shard
-  LabelCount count;
   Affine target;
+  LabelCount count;
 
   Problem(const Vector& labels, int64_t rows, int64_t classes, const Options& options)
       : labels(labels),
         options(options),
         rows(rows),
         classes(classes),
-        count(check_labels(labels, rows, classes, options)),
-        target(affine(options.smoothing, classes)) {}
+        target(affine(options.smoothing, classes)),
+        count(check_labels(labels, rows, classes, options)) {}
 
   // Rows whose losses add up before they join the total, and that one thread handles: few where rows are
   // long.
@@ -59,9 +61,12 @@ struct Coefficients {
 };
 Coefficients coefficients(const Problem& problem, const RowSummary& row, int64_t label) {
   const double a = problem.target.a * problem.class_weight(label);
-  const double b = problem.target.b / row.prior_norm;
+  const double b = problem.target.b == 0 ? 0 : problem.target.b / row.prior_norm;
   return {a, b, a * row.label_mass + b * row.prior_mass};
 }
+
+// c * x, where a coefficient of 0 means no term even at x = -inf.
+double term(double c, double x) { return c == 0 ? 0 : c * x; }
 
 // ---- summarize ----
 
@@ -85,26 +90,12 @@ class Chunks {
 
   Chunks(const Problem& problem, const Logits& logits)
       : problem_(problem), logits_(logits), kernels_(kernels().of<T>()) {
-    const Vector& prior = problem.options.smoothing.prior;
     const int64_t first = logits.class_begin, last = first + logits.classes;
-    if (!prior.empty() || !problem.options.class_weights.empty()) {
-      prior_weights_.reserve(static_cast<size_t>(logits.classes));
-      for (int64_t k = first; k < last; ++k) {
-        prior_weights_.push_back(
-            static_cast<T>(problem.class_weight(k) * (prior.empty() ? 1 : prior.real(k))));
-      }
-    }
     for (int64_t begin = first, end; begin < last; begin = end) {
       end = std::min(last, (begin / kChunk + 1) * kChunk);
       chunks_.push_back({begin, end, 0, 0});
-      Chunk& chunk = chunks_.back();
-      chunk.prior_mass = chunk.prior_norm = static_cast<double>(end - begin);
-      if (!prior_weights_.empty()) {
-        chunk.prior_mass = exact_sum(begin, end, [&](int64_t k) { return prior_weights_[k - first]; });
-      }
-      if (!prior.empty()) chunk.prior_norm = exact_sum(begin, end, [&](int64_t k) { return prior.real(k); });
     }
-    if (problem.target.b != 0) prior_sum_ = prior_weights_.empty() ? PriorSum::plain : PriorSum::weighted;
+    if (problem.target.b != 0) take_prior();
   }
 
   // Room for one chunk, for views whose classes are not contiguous.
@@ -131,7 +122,7 @@ class Chunks {
       part.max = sums.max;
       part.tail = sums.tail;
       part.tail_z = sums.tail_z;
-      part.prior_dot = sums.prior_dot;
+      part.prior_dot = needs_exact(sums) ? exact_prior_dot(z, chunk, sums.max) : sums.prior_dot;
       part.prior_mass = chunk.prior_mass;
       part.prior_norm = chunk.prior_norm;
       part.argmax = chunk.begin + sums.argmax;
@@ -169,6 +160,38 @@ class Chunks {
   }
 
  private:
+  void take_prior() {
+    const Vector &prior = problem_.options.smoothing.prior, &weights = problem_.options.class_weights;
+    const int64_t first = logits_.class_begin;
+    prior_sum_ = prior.empty() && weights.empty() ? PriorSum::plain : PriorSum::weighted;
+    for (int64_t k = first; prior_sum_ == PriorSum::weighted && k < first + logits_.classes; ++k) {
+      prior_weights_.push_back(
+          static_cast<T>(problem_.class_weight(k) * (prior.empty() ? 1 : prior.real(k))));
+      if (!std::isfinite(prior_weights_.back()))
+        throw Error("class_weights", "class " + std::to_string(k) + " overflows the logits' type");
+    }
+    for (Chunk& chunk : chunks_) {
+      const auto [begin, end] = std::pair(chunk.begin, chunk.end);
+      chunk.prior_mass = chunk.prior_norm = static_cast<double>(end - begin);
+      if (!prior_weights_.empty())
+        chunk.prior_mass = exact_sum(begin, end, [&](int64_t k) { return prior_weights_[k - first]; });
+      if (!prior.empty()) chunk.prior_norm = exact_sum(begin, end, [&](int64_t k) { return prior.real(k); });
+    }
+  }
+
+  // The kernel's sum is of z - max in T: it may overflow where logits stand for a mask (-FLT_MAX), and where
+  // a is negative it cancels against label_dot, which is exact.
+  bool needs_exact(const ChunkSums& sums) const {
+    const bool finite = std::isfinite(sums.prior_dot);
+    return prior_sum_ != PriorSum::none && std::isfinite(sums.max) && (!finite || problem_.target.a < 0);
+  }
+  double exact_prior_dot(const T* z, const Chunk& chunk, double max) const {
+    const T* v = prior_weights(chunk);
+    double dot = 0;
+    for (int64_t k = 0; k < chunk.end - chunk.begin; ++k) dot += term(v == nullptr ? 1 : v[k], z[k] - max);
+    return dot;
+  }
+
   template <class E, class Void>
   E* element(const View<Void>& view, int64_t row, int64_t k) const {
     return static_cast<E*>(view.data) + row / view.inner * view.outer_stride +
@@ -194,11 +217,13 @@ class Chunks {
     const double label_logit = here ? z[label - chunk.begin] : 0;  // before dz, which may be z, is written
     kernels_.gradient(z, chunk.end - chunk.begin, row.max, factor * q / (1 + row.tail), factor * b, v, dz);
     if (!here) return;
-    // The label's own element in double, with p - 1 = -tail / (1 + tail) free of cancellation at the max.
+    // The label's own element in double. At the max, p - 1 = -tail / (1 + tail) is free of cancellation.
     const double p = std::exp(label_logit - row.max) / (1 + row.tail);
-    const double p_minus_1 = label == row.argmax ? -row.tail / (1 + row.tail) : p - 1;
     const double v_label = v == nullptr ? 1 : v[label - chunk.begin];
-    dz[label - chunk.begin] = static_cast<T>(factor * (a * p_minus_1 + b * (row.prior_mass * p - v_label)));
+    const double value = label == row.argmax
+                             ? b * (row.prior_mass * p - v_label) - a * row.tail / (1 + row.tail)
+                             : q * p - (a + b * v_label);
+    dz[label - chunk.begin] = static_cast<T>(factor * value);
   }
 
   const Problem& problem_;
@@ -210,9 +235,6 @@ class Chunks {
 };
 
 // ---- finish ----
-
-// c * x, where a coefficient of 0 means no term even at x = -inf.
-double term(double c, double x) { return c == 0 ? 0 : c * x; }
 
 struct Totals {
   double loss = 0, nll = 0;
@@ -251,7 +273,7 @@ Totals finish_row(const Problem& problem, const RowSummary& summary, int64_t row
   put(parts.lse, lse);
   put(parts.confidence, confidence);
   put(parts.entropy, entropy);
-  put(parts.argmax, summary.argmax);
+  put(parts.argmax, problem.counts(row) ? summary.argmax : -1);
   return result;
 }
 
@@ -340,10 +362,7 @@ void summarize(const Logits& logits, const Vector& labels, const Options& option
 }
 
 void merge_shards(std::span<const Shard> shards, int64_t total_classes, std::span<RowSummary> merged) {
-  check_tiling(shards, total_classes, static_cast<int64_t>(merged.size()));
-  std::vector<Shard> ordered(shards.begin(), shards.end());
-  std::sort(ordered.begin(), ordered.end(),
-            [](const Shard& x, const Shard& y) { return x.class_begin < y.class_begin; });
+  const std::vector<Shard> ordered = check_tiling(shards, total_classes, static_cast<int64_t>(merged.size()));
   for (size_t row = 0; row < merged.size(); ++row) {
     RowSummary sum;
     for (const Shard& shard : ordered) sum = merge(sum, shard.summaries[row]);

@@ -10,7 +10,7 @@
 
 #include <hwy/highway.h>
 
-#include <algorithm>  // std::copy_n, std::find, std::max_element, std::min
+#include <algorithm>  // std::copy_n, std::find, std::find_if, std::max_element, std::min
 #include <cmath>      // std::isinf, std::isnan
 #include <limits>     // std::numeric_limits
 
@@ -133,21 +133,17 @@ HWY_INLINE T Largest(D d, const T* HWY_RESTRICT z, int64_t n, int64_t* block) {
   return largest;
 }
 
-// The chunks that hold NaN, or whose max is infinite: rows of no value, so clarity before speed.
+// The chunks that hold NaN, or whose max is infinite: rows of no value, unless the rest of the row has one.
 template <class T>
-HWY_NOINLINE void SummarizeOddChunk(const T* z, int64_t n, PriorSum prior, const T* v, ChunkSums& sums) {
-  for (int64_t k = 0; k < n; ++k) {
-    if (!std::isnan(z[k])) continue;
-    const double nan = std::numeric_limits<double>::quiet_NaN();
-    sums = {nan, nan, nan, nan, k};
-    return;
-  }
-  const T max = *std::max_element(z, z + n);
-  sums = {max, -1, 0, 0, std::max_element(z, z + n) - z};
-  for (int64_t k = 0; k < n; ++k) {
-    const double weight = prior == PriorSum::none ? 0 : prior == PriorSum::plain ? 1 : v[k];
-    if (z[k] == max) sums.tail += 1;
-    if (z[k] != max && weight != 0) sums.prior_dot += weight * -std::numeric_limits<double>::infinity();
+HWY_NOINLINE void SummarizeOddChunk(const T* z, int64_t n, ChunkSums& sums) {
+  const T* nan = std::find_if(z, z + n, [](T value) { return std::isnan(value); });
+  if (nan != z + n) {
+    constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+    sums = {kNan, kNan, kNan, kNan, nan - z};
+  } else {
+    // All -inf: z - max is 0 for each. With a +inf the row is NaN whatever its sums.
+    const T* max = std::max_element(z, z + n);
+    sums = {*max, static_cast<double>(n - 1), 0, 0, max - z};
   }
 }
 
@@ -158,7 +154,7 @@ HWY_INLINE void SummarizeChunk(const T* HWY_RESTRICT z, int64_t n, const T* HWY_
   int64_t block;
   const T max = Largest(d, z, n, &block);
   const int64_t argmax = std::find(z + block, z + n, max) - z;
-  if (std::isinf(max) || argmax == n) return SummarizeOddChunk(z, n, kPrior, v, sums);
+  if (std::isinf(max) || argmax == n) return SummarizeOddChunk(z, n, sums);
   sums = {max, 0, 0, 0, argmax};
 
   const auto vmax = hn::Set(d, max);
@@ -202,7 +198,7 @@ HWY_INLINE void SummarizeChunk(const T* HWY_RESTRICT z, int64_t n, const T* HWY_
   even.AddTo(sums);
   odd.AddTo(sums);
   // NaN took no part in the max, but has reached the sums.
-  if (std::isnan(sums.tail)) SummarizeOddChunk(z, n, kPrior, v, sums);
+  if (std::isnan(sums.tail)) SummarizeOddChunk(z, n, sums);
 }
 
 template <class T>
@@ -239,7 +235,7 @@ void DifferentiateChunk(const T* z, int64_t n, double max, double probability_fa
   if (i < n) {
     const auto prior = v == nullptr ? v_factor : hn::Mul(LoadPart(d, v + i, n - i, T{0}), v_factor);
     HWY_ALIGN T values[HWY_MAX_BYTES / sizeof(T)];
-    hn::Store(value(LoadPart(d, z + i, n - i, T{0}), prior), d, values);
+    hn::Store(value(LoadPart(d, z + i, n - i, static_cast<T>(max)), prior), d, values);
     std::copy_n(values, n - i, dz + i);
   }
 }

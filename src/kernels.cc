@@ -2,9 +2,12 @@
 // Builds the kernels for every instruction set and keeps the choice.
 #include "kernels.h"
 
-// AVX3 alone is Skylake, whose clock falls under 512-bit work; Ice Lake and later (AVX3_DL) stay.
+// AVX3 alone is Skylake, whose clock falls under 512-bit work; Ice Lake and later (AVX3_DL) stay. The vectors
+// of SVE and RVV have no size, so they cannot be members of a struct as ours are: those CPUs run NEON and
+// scalar code.
 #define HWY_WANT_AVX3_DL
-#define HWY_DISABLED_TARGETS (HWY_AVX3 | HWY_SSSE3)
+#define HWY_DISABLED_TARGETS \
+  (HWY_AVX3 | HWY_SSSE3 | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels.cc"
 #include <hwy/foreach_target.h>  // must precede highway.h
@@ -68,15 +71,17 @@ std::atomic<const Kernels*> chosen_kernels{nullptr};
 }  // namespace
 
 const std::vector<Kernels>& usable_kernels() {
-  static const std::vector<Kernels> list = best_first(hwy::SupportedTargets() & HWY_TARGETS);
+  // Never destroyed: a call may still run, or begin, while the process exits.
+  static const auto& list = *new std::vector<Kernels>(best_first(hwy::SupportedTargets() & HWY_TARGETS));
   return list;
 }
 
 const Kernels& kernels() {
   const Kernels* chosen = chosen_kernels.load(std::memory_order_acquire);
   if (chosen == nullptr) {
-    chosen = default_kernels();
-    chosen_kernels.store(chosen, std::memory_order_release);
+    const Kernels* by_default = default_kernels();
+    // Fails, and tells the winner, where another thread has chosen meanwhile.
+    if (chosen_kernels.compare_exchange_strong(chosen, by_default)) chosen = by_default;
   }
   return *chosen;
 }

@@ -12,6 +12,7 @@
 #include <fstream>             // std::ifstream
 #include <mutex>               // std::mutex
 #include <string>              // std::string
+#include <system_error>        // std::system_error
 #include <thread>              // std::thread
 #include <vector>              // std::vector
 
@@ -26,8 +27,12 @@ constexpr int64_t kInlineElements = 1 << 16;  // below it, waking a thread costs
 // Sleeping workers that each take one range of the current job.
 class Pool {
  public:
+  // Goes on with the threads that the system grants.
   explicit Pool(int workers) {
-    for (int i = 0; i < workers; ++i) threads_.emplace_back([this, i] { work(i + 1); });
+    try {
+      for (int i = 0; i < workers; ++i) threads_.emplace_back([this, i] { work(i + 1); });
+    } catch (const std::system_error&) {
+    }
   }
   ~Pool() {
     {
@@ -76,7 +81,6 @@ class Pool {
         seen = job_;
         if (part >= parts_) continue;
       }
-      inside = true;
       take_part(part);
       const std::lock_guard lock(mutex_);
       if (--running_ == 0) done_.notify_one();
@@ -91,20 +95,19 @@ class Pool {
   int parts_ = 1, running_ = 0;
   bool stop_ = false;
   std::exception_ptr error_;
-
- public:
-  static thread_local bool inside;  // this thread is running a body
 };
-thread_local bool Pool::inside = false;
 
-// After fork the child has the pool's memory but not its threads: it forgets the pool and makes a new one.
-// The owner is leaked there on purpose, since joining threads that do not exist would hang.
+// Busy while a call uses the pool; another caller, or a call inside a body, then runs inline.
 struct Owner {
-  std::mutex busy;
+  std::atomic_flag busy;
   Pool* pool = nullptr;
 };
-Owner* owner = new Owner;
+// Never destroyed, and ready before any other file's static initialisers: calls may come before and after
+// main.
+constinit Owner first_owner;
+constinit Owner* owner = &first_owner;
 
+// After fork the child has the pool's memory but not its threads: it forgets the pool and makes a new one.
 void forget_pool() { owner = new Owner; }
 
 int read_cgroup_quota() {
@@ -149,23 +152,22 @@ void set_threads(int count) {
 void parallel_for(int64_t tasks, int64_t elements, const std::function<void(int64_t, int64_t)>& body) {
   static const bool once = (pthread_atfork(nullptr, nullptr, forget_pool), true);
   (void)once;
-  const int parts = static_cast<int>(std::min<int64_t>(threads(), tasks));
-  if (parts > 1 && elements > kInlineElements && !Pool::inside) {
-    Owner& mine = *owner;
-    if (const std::unique_lock busy(mine.busy, std::try_to_lock); busy) {
-      if (mine.pool == nullptr || mine.pool->workers() < parts - 1) {
-        delete mine.pool;
-        mine.pool = nullptr;  // stays so if the new pool throws
-        mine.pool = new Pool(parts - 1);
-      }
-      Pool::inside = true;
-      const struct Reset {
-        ~Reset() { Pool::inside = false; }
-      } reset;
-      return mine.pool->run(tasks, parts, body);
-    }
+  const int wanted = static_cast<int>(std::min<int64_t>(threads(), tasks));
+  Owner& mine = *owner;
+  if (wanted < 2 || elements <= kInlineElements || mine.busy.test_and_set(std::memory_order_acquire)) {
+    if (tasks > 0) body(0, tasks);
+    return;
   }
-  if (tasks > 0) body(0, tasks);
+  const struct Release {
+    Owner& owner;
+    ~Release() { owner.busy.clear(std::memory_order_release); }
+  } release{mine};
+  if (mine.pool == nullptr || mine.pool->workers() < wanted - 1) {
+    delete mine.pool;
+    mine.pool = nullptr;  // stays so if there is no memory for the new one
+    mine.pool = new Pool(wanted - 1);
+  }
+  mine.pool->run(tasks, std::min(wanted, mine.pool->workers() + 1), body);
 }
 
 }  // namespace labelsmooth

@@ -10,7 +10,6 @@ std::vector<Real> target(const std::string& rule, Real amount, int64_t classes, 
   std::vector<Real> q(static_cast<size_t>(classes));
   for (int64_t k = 0; k < classes; ++k) {
     const Real y = k == label ? 1 : 0;
-    if (rule == "none") q[k] = y;
     if (rule == "uniform") q[k] = (1 - amount) * y + amount / static_cast<Real>(classes);
     if (rule == "others") q[k] = k == label ? 1 - amount : amount / static_cast<Real>(classes - 1);
     if (rule == "flip") q[k] = (1 - amount) * y + amount * (1 - y);

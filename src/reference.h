@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The truth, written a second time: p and q explicit, long double, plain loops. For tests and `verify`;
+// The truth, written a second time: p and q explicit, long double, plain loops. For the tests;
 // shares no code with the library, not even the rules.
 #pragma once
 
@@ -11,7 +11,7 @@ namespace labelsmooth::reference {
 
 using Real = long double;
 
-/// The target row by the rule's name: none, uniform, others, flip, additive, prior. (classes,)
+/// The target row by the rule's name: uniform, others, flip, additive, prior. (classes,)
 std::vector<Real> target(const std::string& rule, Real amount, int64_t classes, int64_t label,
                          const std::vector<double>& prior = {});
 

@@ -33,7 +33,6 @@ RowSummary merge(const RowSummary& x, const RowSummary& y) {
   sum.prior_mass += loser->prior_mass;
   sum.prior_norm += loser->prior_norm;
   sum.classes += loser->classes;
-  if (std::isnan(winner->max)) return sum;
 
   const double d = loser->max == winner->max ? 0 : loser->max - winner->max;  // equal infinities too
   const double scale = std::exp(d);

@@ -10,6 +10,7 @@ namespace labelsmooth {
 namespace {
 
 void check_prior(const Vector& prior, int64_t classes) {
+  if (prior.data == nullptr) throw Error("prior", "null data");
   if (!is_float(prior.dtype)) {
     throw Error("prior", std::string("has type ") + name(prior.dtype) + ", f32 and f64 are allowed");
   }
@@ -67,9 +68,11 @@ std::vector<double> target(const Smoothing& smoothing, int64_t classes, int64_t 
   }
   std::vector<double> q(static_cast<size_t>(classes), b / static_cast<double>(classes));
   if (!smoothing.prior.empty()) {
-    for (int64_t k = 0; k < classes; ++k) q[k] = b * smoothing.prior.real(k);
+    double norm = 0;  // 1 within the tolerance; the loss divides by it too
+    for (int64_t k = 0; k < classes; ++k) norm += smoothing.prior.real(k);
+    for (int64_t k = 0; k < classes; ++k) q[k] = b * smoothing.prior.real(k) / norm;
   }
-  q[label] += a;
+  q[label] = std::max(0., q[label] + a);  // a may be negative, and rounded
   return q;
 }
 
@@ -80,12 +83,15 @@ double mass(const Smoothing& smoothing, int64_t classes) {
 
 Equivalent as_uniform(const Smoothing& smoothing, int64_t classes) {
   const auto [a, b] = affine(smoothing, classes);
+  if (a + b == 0)
+    throw Error("smoothing", "flip of 1 with one class leaves no mass, so it has no equivalent");
   return {b / (a + b), a + b};
 }
 
 Optimum optimum(const Smoothing& smoothing, int64_t classes, int64_t label) {
   const std::vector<double> q = target(smoothing, classes, label);
   const double total = mass(smoothing, classes);
+  if (total == 0) throw Error("smoothing", "flip of 1 with one class leaves no mass, so it has no optimum");
   double largest_other = 0, floor = 0;
   for (int64_t k = 0; k < classes; ++k) {
     if (k != label) largest_other = std::max(largest_other, q[k]);

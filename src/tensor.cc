@@ -39,8 +39,4 @@ int64_t Vector::label(int64_t i) const {
   }
 }
 
-double Vector::real(int64_t i) const {
-  return dtype == DType::f32 ? static_cast<const float*>(data)[i] : static_cast<const double*>(data)[i];
-}
-
 }  // namespace labelsmooth

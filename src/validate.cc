@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "validate.h"
 
-#include <algorithm>  // std::sort
+#include <algorithm>  // std::equal, std::max, std::min, std::sort
 #include <cmath>      // std::isfinite
+#include <cstdlib>    // std::abs
 #include <string>     // std::to_string
 #include <vector>     // std::vector
 
@@ -10,6 +11,14 @@ namespace labelsmooth {
 namespace {
 
 std::string text(int64_t value) { return std::to_string(value); }
+
+// Counts that later code multiplies: none may pass 2^62.
+int64_t product(const char* argument, int64_t x, int64_t y) {
+  constexpr int64_t kMost = int64_t{1} << 62;
+  if (x != 0 && y > kMost / x)
+    throw Error(argument, text(x) + " times " + text(y) + " elements are too many");
+  return x * y;
+}
 
 template <class Void>
 void check_shape(const char* argument, const View<Void>& view) {
@@ -20,7 +29,20 @@ void check_shape(const char* argument, const View<Void>& view) {
     throw Error(argument, "shape (" + text(view.outer) + ", " + text(view.classes) + ", " + text(view.inner) +
                               ") found, no negative size is allowed");
   }
-  if (view.data == nullptr && view.rows() > 0 && view.classes > 0) throw Error(argument, "null data");
+  const int64_t elements = product(argument, product(argument, view.outer, view.inner), view.classes);
+  if (view.data == nullptr && elements > 0) throw Error(argument, "null data");
+}
+
+// An axis that moves: sizes of 1 do not, whatever their stride.
+struct Axis {
+  int64_t count, stride;
+};
+template <class Void>
+std::vector<Axis> axes(const View<Void>& view) {
+  std::vector<Axis> list = {
+      {view.outer, view.outer_stride}, {view.classes, view.class_stride}, {view.inner, view.inner_stride}};
+  std::erase_if(list, [](const Axis& axis) { return axis.count == 1; });
+  return list;
 }
 
 // Bytes touched: [first, last).
@@ -31,18 +53,32 @@ template <class Void>
 Extent extent(const View<Void>& view) {
   const auto size = static_cast<int64_t>(size_bytes(view.dtype));
   int64_t low = 0, high = 0;
-  const auto reach = [&](int64_t count, int64_t stride) {
-    (stride < 0 ? low : high) += (count - 1) * stride * size;
-  };
-  reach(view.outer, view.outer_stride);
-  reach(view.classes, view.class_stride);
-  reach(view.inner, view.inner_stride);
+  for (const Axis& axis : axes(view)) (axis.stride < 0 ? low : high) += (axis.count - 1) * axis.stride * size;
   const auto data = reinterpret_cast<uintptr_t>(view.data);
   return {data + static_cast<uintptr_t>(low), data + static_cast<uintptr_t>(high + size)};
 }
 
+// Two elements at one address would be written twice.
+void check_distinct(const Gradient& dlogits) {
+  std::vector<Axis> list = axes(dlogits);
+  for (Axis& axis : list) axis.stride = std::abs(axis.stride);
+  std::sort(list.begin(), list.end(), [](const Axis& x, const Axis& y) { return x.stride < y.stride; });
+  int64_t reach = 0;
+  for (const Axis& axis : list) {
+    if (axis.stride <= reach) throw Error("dlogits", "strides that put two elements at one address found");
+    reach += (axis.count - 1) * axis.stride;
+  }
+}
+
+bool same_memory(const Logits& logits, const Gradient& dlogits) {
+  const auto equal = [](const Axis& x, const Axis& y) { return x.count == y.count && x.stride == y.stride; };
+  const std::vector<Axis> x = axes(logits), y = axes(dlogits);
+  return logits.data == dlogits.data && std::equal(x.begin(), x.end(), y.begin(), y.end(), equal);
+}
+
 void check_class_weights(const Vector& weights, int64_t total_classes) {
   if (weights.empty()) return;
+  if (weights.data == nullptr) throw Error("class_weights", "null data");
   if (!is_float(weights.dtype)) {
     throw Error("class_weights",
                 std::string("have type ") + name(weights.dtype) + ", f32 and f64 are allowed");
@@ -65,10 +101,9 @@ void check_logits(const Logits& logits, bool whole) {
   check_shape("logits", logits);
   if (logits.total_classes < 1)
     throw Error("logits", text(logits.total_classes) + " classes found, at least 1 is needed");
-  const int64_t begin = logits.class_begin, end = begin + logits.classes;
-  if (begin < 0 || end > logits.total_classes) {
-    throw Error("logits", "shard [" + text(begin) + ", " + text(end) + ") found, [0, " +
-                              text(logits.total_classes) + ") is allowed");
+  if (logits.class_begin < 0 || logits.classes > logits.total_classes - logits.class_begin) {
+    throw Error("logits", "shard of " + text(logits.classes) + " classes from " + text(logits.class_begin) +
+                              " on found, [0, " + text(logits.total_classes) + ") is allowed");
   }
   if (whole && logits.classes != logits.total_classes) {
     throw Error("logits", "a shard of " + text(logits.classes) + " of " + text(logits.total_classes) +
@@ -77,12 +112,12 @@ void check_logits(const Logits& logits, bool whole) {
 }
 
 LabelCount check_labels(const Vector& labels, int64_t rows, int64_t total_classes, const Options& options) {
-  affine(options.smoothing, total_classes);  // throws what is wrong with it
   check_class_weights(options.class_weights, total_classes);
   if (is_float(labels.dtype)) {
     throw Error("labels", std::string("have type ") + name(labels.dtype) + ", integers are allowed");
   }
   check_size("labels", labels.size, rows);
+  if (labels.data == nullptr && rows > 0) throw Error("labels", "null data");
 
   LabelCount count;
   for (int64_t row = 0; row < rows; ++row) {
@@ -117,19 +152,20 @@ void check_gradient(const Logits& logits, const Gradient& dlogits, const Options
                                text(dlogits.inner) + ") found, the logits' is (" + text(logits.outer) + ", " +
                                text(logits.classes) + ", " + text(logits.inner) + ")");
   }
-  const bool same = dlogits.data == logits.data && dlogits.outer_stride == logits.outer_stride &&
-                    dlogits.class_stride == logits.class_stride &&
-                    dlogits.inner_stride == logits.inner_stride;
-  if (!same && logits.rows() > 0 && logits.classes > 0) {
+  if (logits.rows() > 0 && logits.classes > 0) {
+    check_distinct(dlogits);
     const Extent read = extent(logits), written = extent(dlogits);
-    if (read.first < written.last && written.first < read.last) {
-      throw Error("dlogits", "overlap the logits; the same memory and strides, or no overlap, are allowed");
+    if (!same_memory(logits, dlogits) && read.first < written.last && written.first < read.last) {
+      throw Error("dlogits",
+                  "interleave or overlap with the logits; the same memory and strides, or none of it, "
+                  "are allowed");
     }
   }
   if (upstream.rows.empty()) return;
   if (options.reduction != Reduction::none) throw Error("upstream", "rows are for the reduction none");
   if (!is_float(upstream.rows.dtype)) throw Error("upstream", "f32 and f64 are allowed");
   check_size("upstream", upstream.rows.size, logits.rows());
+  if (upstream.rows.data == nullptr) throw Error("upstream", "null data");
 }
 
 void check_size(const char* argument, int64_t size, int64_t rows) {
@@ -148,7 +184,7 @@ void check_parts(const Parts& parts, int64_t rows) {
   check("parts.argmax", parts.argmax);
 }
 
-void check_tiling(std::span<const Shard> shards, int64_t total_classes, int64_t rows) {
+std::vector<Shard> check_tiling(std::span<const Shard> shards, int64_t total_classes, int64_t rows) {
   std::vector<Shard> sorted(shards.begin(), shards.end());
   std::stable_sort(sorted.begin(), sorted.end(), [](const Shard& x, const Shard& y) {
     return x.class_begin != y.class_begin ? x.class_begin < y.class_begin : x.classes < y.classes;
@@ -163,21 +199,31 @@ void check_tiling(std::span<const Shard> shards, int64_t total_classes, int64_t 
                                 text(std::min(shard.class_begin, covered)) + " and " +
                                 text(std::max(shard.class_begin, covered)) + ", a tiling is needed");
     }
+    if (shard.classes > total_classes - covered) {
+      throw Error("shards",
+                  "class " + text(covered + shard.classes - 1) + " found, there are " + text(total_classes));
+    }
     covered += shard.classes;
   }
   if (covered != total_classes) {
     throw Error("shards", text(covered) + " classes covered, there are " + text(total_classes));
   }
+  return sorted;
 }
 
 void check_summaries(std::span<const RowSummary> summaries, int64_t total_classes, const Vector& labels,
                      const Options& options) {
   for (int64_t row = 0; row < static_cast<int64_t>(summaries.size()); ++row) {
-    if (labels.label(row) != options.ignore_index && summaries[row].classes != total_classes) {
-      throw Error("summaries",
-                  "row " + text(row) + " covers " + text(summaries[row].classes) + " of " +
-                      text(total_classes) + " classes",
-                  row);
+    if (labels.label(row) == options.ignore_index) continue;
+    const RowSummary& summary = summaries[row];
+    if (summary.classes != total_classes) {
+      throw Error(
+          "summaries",
+          "row " + text(row) + " covers " + text(summary.classes) + " of " + text(total_classes) + " classes",
+          row);
+    }
+    if (options.smoothing.amount != 0 && summary.prior_norm == 0) {
+      throw Error("summaries", "row " + text(row) + " was summarized without smoothing", row);
     }
   }
 }

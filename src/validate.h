@@ -4,6 +4,7 @@
 
 #include <cstdint>  // int64_t
 #include <span>     // std::span
+#include <vector>   // std::vector
 
 #include "labelsmooth/cross_entropy.h"
 
@@ -23,8 +24,9 @@ void check_gradient(const Logits& logits, const Gradient& dlogits, const Options
                     const Upstream& upstream);
 void check_parts(const Parts& parts, int64_t rows);
 void check_size(const char* argument, int64_t size, int64_t rows);
-void check_tiling(std::span<const Shard> shards, int64_t total_classes, int64_t rows);
-/// Every counted row has to cover all classes.
+/// The shards in class order.
+std::vector<Shard> check_tiling(std::span<const Shard> shards, int64_t total_classes, int64_t rows);
+/// Every counted row has to cover all classes, and to hold the prior's sums where the smoothing needs them.
 void check_summaries(std::span<const RowSummary> summaries, int64_t total_classes, const Vector& labels,
                      const Options& options);
 

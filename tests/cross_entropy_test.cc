@@ -321,6 +321,9 @@ TEST(Options, EmptyMeans) {
   const Batch<float> batch(2, 3, 29);
   const std::vector<int> ignored = {-100, -100}, labels = {0, 0};
   const std::vector<float> no_weight = {0, 1, 1};
+  EXPECT_EQ(cross_entropy(batch.logits(), ignored, {.reduction = Reduction::sum, .empty = Empty::error}).loss,
+            0)
+      << "a sum over nothing is 0";
   std::vector<float> dz(6);
   const Gradient gradient(dz.data(), 2, 3);
 
@@ -363,6 +366,10 @@ TEST(Options, UnitWeightsAndUniformPriorChangeNothing) {
       plain, 1e-15);
   EXPECT_NEAR(cross_entropy(batch.logits(), batch.labels, {.smoothing = uniform(.2, prior)}).loss, plain,
               1e-15);
+  std::vector<double> heavier = prior;  // within the tolerance of 1, and normalised
+  for (double& value : heavier) value *= 1 + 9e-7;
+  EXPECT_NEAR(cross_entropy(batch.logits(), batch.labels, {.smoothing = uniform(.2, heavier)}).loss, plain,
+              1e-14);
 }
 
 TEST(Options, EveryLabelType) {
@@ -436,6 +443,9 @@ TEST(Special, ImpossibleClass) {
     EXPECT_EQ(impossible.first_impossible_row, 0);
     EXPECT_EQ(impossible_dz[2], -1);
     EXPECT_NEAR(impossible_dz[0], .268941421370, 1e-7);
+
+    const std::vector<float> rows = {1, 2, 3, -inf, 1, 2, -inf, 1, 1};
+    EXPECT_EQ(cross_entropy({rows.data(), 3, 3}, std::vector<int>{0, 0, 0}).first_impossible_row, 1);
   });
 }
 
@@ -443,12 +453,54 @@ TEST(Special, RowsWithoutAValueAreNan) {
   const float inf = std::numeric_limits<float>::infinity();
   for (const std::vector<float>& z : {std::vector<float>{-inf, -inf, -inf}, {1, inf, 2}, {inf, inf, 0}}) {
     std::vector<float> dz(3);
-    std::vector<double> lse(1), entropy(1);
+    std::vector<double> lse(1), entropy(1), confidence(1);
     const Result result = cross_entropy({z.data(), 1, 3}, std::vector<int>{0}, Gradient{dz.data(), 1, 3}, {},
-                                        {.lse = lse, .entropy = entropy});
+                                        {.lse = lse, .confidence = confidence, .entropy = entropy});
     EXPECT_TRUE(std::isnan(result.loss) && std::isnan(lse[0]) && std::isnan(entropy[0]));
+    EXPECT_TRUE(std::isnan(result.nll) && std::isnan(confidence[0]));
+    EXPECT_EQ(result.correct, 0);
+    EXPECT_EQ(result.first_impossible_row, -1);
     for (const float value : dz) EXPECT_TRUE(std::isnan(value));
   }
+}
+
+// Finite stand-ins for -inf: z - max and its sums overflow f32, the loss does not.
+TEST(Special, FiniteMasks) {
+  for_each_isa([] {
+    const float most = std::numeric_limits<float>::max();
+    std::vector<float> z(64, -most);
+    z[0] = 1, z[1] = 2;
+    const std::vector<int> label = {1};
+    const double truth = .1 * 62 / 64 * double(most);
+    EXPECT_NEAR(cross_entropy({z.data(), 1, 64}, label, {.smoothing = uniform(.1)}).loss, truth,
+                1e-6 * truth);
+    std::vector<float> weights(64, 1);
+    weights[0] = -.5f;
+    EXPECT_NEAR(
+        cross_entropy({z.data(), 1, 64}, label, {.smoothing = uniform(.1), .class_weights = weights}).loss,
+        truth, 1e-6 * truth);
+    const std::vector<float> apart = {most, -most, 0};
+    EXPECT_NEAR(cross_entropy({apart.data(), 1, 3}, std::vector<int>{0}, {.smoothing = uniform(.1)}).loss,
+                .1 / 3 * 3 * double(most), 1e32);
+  });
+}
+
+// Beyond flip 1/2 the label is the least likely class, and its own large term has to cancel.
+TEST(Special, NegativeOnehotWeight) {
+  for_each_isa([] {
+    for (const float gap : {30.1f, 80.3f, 1e4f, 1e5f}) {
+      const std::vector<float> z = {0, -gap};
+      std::vector<float> dz(2);
+      const Result result = cross_entropy({z.data(), 1, 2}, std::vector<int>{1}, Gradient{dz.data(), 1, 2},
+                                          {.smoothing = flip(1)});
+      EXPECT_NEAR(result.loss, std::exp(-double(gap)), 1e-10) << gap;
+      EXPECT_NEAR(dz[1], std::exp(-double(gap)), 1e-5 * std::exp(-double(gap)) + 1e-38) << gap;
+    }
+    for (const double amount : {.6, .95, 1.}) {
+      expect_reference(Batch<float>(5, 10, 97), {.smoothing = others(amount)});
+      expect_reference(Batch<double>(5, 10, 97), {.smoothing = flip(amount)});
+    }
+  });
 }
 
 // -inf before the first finite logit, across whole blocks and chunks: an online softmax gives NaN here.
@@ -499,6 +551,19 @@ TEST(Layout, AnyAxisAndStride) {
   padded.classes = padded.total_classes = 7;
   padded.outer_stride = -9;
   EXPECT_EQ(cross_entropy(padded, rows.labels, options).loss, loss);
+}
+
+// A row that stands for many is read by stride 0; nothing is written that way.
+TEST(Layout, BroadcastLogits) {
+  const std::vector<float> z = {1, 2, 3};
+  Logits broadcast(z.data(), 4, 3);
+  broadcast.outer_stride = 0;
+  std::vector<double> loss(4);
+  cross_entropy(broadcast, std::vector<int>{0, 1, 2, 0}, {}, {.loss = loss});
+  EXPECT_NEAR(loss[0], 2.40760596, 1e-7);
+  EXPECT_NEAR(loss[1], 1.40760596, 1e-7);
+  EXPECT_NEAR(loss[2], .40760596, 1e-7);
+  EXPECT_EQ(loss[3], loss[0]);
 }
 
 TEST(Layout, InPlace) {
@@ -644,6 +709,43 @@ TEST(Errors, Shapes) {
   EXPECT_EQ(with_gradient({dz64.data(), 3, 4}), "dlogits: have type f64, the logits' is f32");
   EXPECT_THAT(with_gradient({dz.data(), 4, 3}), HasSubstr("shape (4, 3, 1) found, the logits' is (3, 4, 1)"));
   EXPECT_THAT(with_gradient({batch.z.data() + 1, 3, 4}), HasSubstr("overlap"));
+  EXPECT_THAT(with_gradient({batch.z.data() - 1, 3, 4}), HasSubstr("overlap"));
+  Gradient backwards(dz.data() + 8, 3, 4);
+  backwards.outer_stride = -4;
+  EXPECT_EQ(with_gradient(backwards), "no error");
+  Gradient backwards_over(batch.z.data() + 12, 3, 4);
+  backwards_over.outer_stride = -4;
+  EXPECT_THAT(with_gradient(backwards_over), HasSubstr("overlap"));
+  for (const auto& [outer, inner] : {std::pair(0, 1), std::pair(1, 1), std::pair(4, 0), std::pair(3, 1)}) {
+    Gradient twice(dz.data(), 3, 4);
+    twice.outer_stride = outer;
+    twice.class_stride = inner;
+    EXPECT_THAT(with_gradient(twice), HasSubstr("two elements at one address")) << outer << inner;
+  }
+  EXPECT_THAT(with_gradient({dz.data(), 3, 2, 2}), HasSubstr("shape (3, 2, 2) found"));
+  EXPECT_THAT(with_logits(Logits(batch.z.data(), int64_t{1} << 32, 1, int64_t{1} << 32)),
+              HasSubstr("too many"));
+  EXPECT_THAT(with_logits(Logits(batch.z.data(), 3, 4, -1)), HasSubstr("no negative size"));
+  const Vector null_labels(static_cast<int*>(nullptr), 3);
+  EXPECT_EQ(error_of([&] { cross_entropy(batch.logits(), null_labels); }), "labels: null data");
+  const Upstream short_rows = {.rows = Vector(dz.data(), 2)},
+                 integer_rows = {.rows = Vector(labels.data(), 3)};
+  const Options none = {.reduction = Reduction::none};
+  const Gradient whole(dz.data(), 3, 4);
+  EXPECT_EQ(error_of([&] { cross_entropy(batch.logits(), labels, whole, none, {}, short_rows); }),
+            "upstream: 2 found, there are 3 rows");
+  EXPECT_THAT(error_of([&] { cross_entropy(batch.logits(), labels, whole, none, {}, integer_rows); }),
+              HasSubstr("f32 and f64"));
+  const std::vector<double> huge = {1, 1e39, 1, 1}, five(5, 1);
+  EXPECT_EQ(error_of([&] { cross_entropy(batch.logits(), labels, {.class_weights = five}); }),
+            "class_weights: 5 found, there are 4 classes");
+  EXPECT_EQ(error_of([&] {
+              cross_entropy(batch.logits(), labels, {.smoothing = uniform(.1), .class_weights = huge});
+            }),
+            "class_weights: class 1 overflows the logits' type");
+  std::vector<int64_t> short_argmax(2);
+  EXPECT_EQ(error_of([&] { cross_entropy(batch.logits(), labels, {}, {.argmax = short_argmax}); }),
+            "parts.argmax: 2 found, there are 3 rows");
   EXPECT_THAT(with_gradient({dz.data(), 3, 4}, {.rows = dz64}), HasSubstr("reduction none"));
 
   std::vector<double> short_part(2);

@@ -108,6 +108,28 @@ TEST(ParallelFor, WorksInAForkedChild) {
   set_threads(0);
 }
 
+// In a process of its own, since the answer is kept.
+TEST(Threads, FromTheEnvironment) {
+  const auto threads_with = [](const char* value) {
+    setenv("LABELSMOOTH_NUM_THREADS", value, 1);
+    const pid_t child = fork();
+    if (child == 0) {
+      try {
+        _exit(threads());
+      } catch (const Error&) {
+        _exit(100);
+      }
+    }
+    unsetenv("LABELSMOOTH_NUM_THREADS");
+    int status = -1;
+    waitpid(child, &status, 0);
+    return WEXITSTATUS(status);
+  };
+  EXPECT_EQ(threads_with("7"), 7);
+  EXPECT_EQ(threads_with("0"), 100);
+  EXPECT_EQ(threads_with("many"), 100);
+}
+
 TEST(Threads, Bounds) {
   EXPECT_THROW(set_threads(-1), Error);
   EXPECT_THROW(set_threads(1025), Error);

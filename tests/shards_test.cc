@@ -137,6 +137,14 @@ TEST(Shards, SpecialRows) {
   EXPECT_EQ(dz[15], 0) << "impossible classes have no gradient";
 }
 
+// A label with logit -inf in a chunk that is all -inf, before a chunk that is not.
+TEST(Shards, ImpossibleLabelInAnImpossibleChunk) {
+  Batch<float> batch(1, 40000, 13);
+  for (int k = 0; k < 32768; ++k) batch.at(0, k) = -std::numeric_limits<float>::infinity();
+  batch.labels[0] = 5;
+  EXPECT_EQ(cross_entropy(batch.logits(), batch.labels).loss, std::numeric_limits<double>::infinity());
+}
+
 TEST(Shards, OverlapAndGapAreRefused) {
   const std::vector<RowSummary> rows(2);
   std::vector<RowSummary> merged(2);
@@ -156,8 +164,8 @@ TEST(Shards, OverlapAndGapAreRefused) {
   EXPECT_THAT(error({{0, 4}, {0, 10}}), HasSubstr("overlap"));
   EXPECT_THAT(error({{0, 3}, {4, 6}}), HasSubstr("shards: gap between class 3 and 4"));
   EXPECT_THAT(error({{0, 4}, {4, 5}}), HasSubstr("9 classes covered, there are 10"));
-  EXPECT_THAT(error({{0, 4}, {4, 7}}), HasSubstr("11 classes covered"));
-  EXPECT_THAT(error({{0, -1}}), HasSubstr("-1 classes"));
+  EXPECT_THAT(error({{0, 4}, {4, 7}}), HasSubstr("class 10 found, there are 10"));
+  EXPECT_EQ(error({{0, -1}}), "shards: a shard of -1 classes found");
   const std::vector<RowSummary> three(3);
   const std::vector<Shard> uneven = {{0, 4, rows}, {4, 6, three}};
   EXPECT_THROW(merge_shards(uneven, 10, merged), Error);
@@ -175,6 +183,16 @@ TEST(Shards, PartsOfARowAreNotFinished) {
   std::vector<RowSummary> summaries(2);
   EXPECT_THROW(summarize(batch.logits().shard(5, 12), batch.labels, {}, summaries), Error);
   EXPECT_THROW(summarize(batch.logits().shard(-1, 12), batch.labels, {}, summaries), Error);
+  EXPECT_THROW(summarize(batch.logits().shard(INT64_MAX, 12), batch.labels, {}, summaries), Error);
+  std::vector<RowSummary> three(3);
+  EXPECT_THROW(summarize(batch.logits(), batch.labels, {}, three), Error);
+  std::vector<float> dz(12);
+  EXPECT_THROW(gradient(batch.logits(), batch.labels, ranks[0].summaries, {}, {dz.data(), 2, 10}), Error);
+  summarize(batch.logits(), batch.labels, {}, summaries);
+  EXPECT_THROW(gradient(batch.logits(), batch.labels, summaries, {}, {dz.data(), 2, 6}), Error);
+  EXPECT_THROW(finish(summaries, 10, batch.labels, {.smoothing = uniform(.1)}), Error) << "no prior's sums";
+  std::vector<double> short_part(1);
+  EXPECT_THROW(finish(summaries, 10, batch.labels, {}, {.nll = short_part}), Error);
 }
 
 }  // namespace

@@ -104,6 +104,18 @@ TEST(Smoothing, OneClass) {
   EXPECT_THAT(error_of([] { affine(others(.1), 1); }), HasSubstr("others needs at least 2 classes, 1 found"));
 }
 
+// a + b / K may round below 0 where it is 0.
+TEST(Smoothing, NoMassOnTheLabel) {
+  for (const int64_t classes : {2, 7, 10, 11, 100}) {
+    const Optimum best = optimum(others(1), classes);
+    EXPECT_EQ(best.probability, 0) << classes;
+    EXPECT_EQ(best.gap, -std::numeric_limits<double>::infinity());
+    EXPECT_NEAR(best.floor, std::log(double(classes) - 1), 1e-14);
+  }
+  EXPECT_THAT(error_of([] { as_uniform(flip(1), 1); }), HasSubstr("leaves no mass"));
+  EXPECT_THAT(error_of([] { optimum(flip(1), 1); }), HasSubstr("leaves no mass"));
+}
+
 TEST(Smoothing, PriorOptimumDependsOnTheLabel) {
   const std::vector<double> prior = {.7, .2, .1};
   EXPECT_NEAR(optimum(uniform(.5, prior), 3, 2).probability, .55, 1e-15);
@@ -124,6 +136,8 @@ TEST(Smoothing, RefusesByName) {
   const std::vector<double> heavy = {.5, .6}, negative = {1.5, -.5}, nan = {kNan, 1};
   const std::vector<int> integers = {1, 0};
   EXPECT_THAT(error_of([&] { affine(uniform(.1, heavy), 2); }), HasSubstr("sums to 1.1"));
+  const std::vector<double> nearly = {.5, .500002};
+  EXPECT_THAT(error_of([&] { affine(uniform(.1, nearly), 2); }), HasSubstr("sums to 1.000002"));
   EXPECT_THAT(error_of([&] { affine(uniform(.1, negative), 2); }), HasSubstr("class 1 has -0.5"));
   EXPECT_THAT(error_of([&] { affine(uniform(.1, nan), 2); }), HasSubstr("class 0 has nan"));
   EXPECT_THAT(error_of([&] { affine(uniform(.1, integers), 2); }), HasSubstr("has type i32"));

@@ -9,8 +9,10 @@
 // Numbers: f32 logits are summed in f32 lanes over short blocks and in f64 above them; f64 logits in f64
 // throughout. All sums are of z - max. docs/math.md derives the formulas and the error bounds.
 // NaN in a counted row makes that row NaN and no other; an ignored row is never read and its gradient is
-// exactly 0; -inf is an impossible class: loss +inf where its q_k > 0; a row with +inf, or all -inf, is NaN.
-// The same bits for any number of threads and any batch around the row.
+// exactly 0; -inf is an impossible class: loss +inf where its q_k > 0 (NaN where terms of both signs meet
+// there: class weights of mixed sign, or a label of -inf under a rule whose a is negative); a row with +inf,
+// or all -inf, is NaN. The same bits for any number of threads and any batch around the row, in the default
+// rounding mode.
 #pragma once
 
 #include <cstdint>   // int64_t
@@ -25,12 +27,14 @@
 namespace labelsmooth {
 
 enum class Reduction : uint8_t { mean, sum, none };
-/// What a mean over nothing is: no counted row, or counted rows whose weights sum to 0.
+/// What a mean over nothing is: no counted row, or counted rows whose weights sum to 0. `error` throws for
+/// the reduction mean; sums over nothing are 0.
 enum class Empty : uint8_t { nan, zero, error };
 
 struct Options {
   Smoothing smoothing = {};
-  /// (total classes,), finite; empty means 1. The mean divides by the labels' weights, as PyTorch does.
+  /// (total classes,), finite in the logits' type; empty means 1. The mean divides by the labels' weights, as
+  /// PyTorch does.
   Vector class_weights = {};
   /// Rows with this label do not count. nullopt: every row counts.
   std::optional<int64_t> ignore_index = -100;
@@ -54,7 +58,7 @@ struct Result {
   double denominator = 1;  // what the loss was divided by: the counted labels' weights, or 1
   int64_t rows = 0, counted = 0;
   int64_t correct = 0;                // counted rows whose argmax is the label
-  int64_t first_impossible_row = -1;  // the first counted row whose label has logit -inf, or -1
+  int64_t first_impossible_row = -1;  // the first counted row of finite max whose label has logit -inf, or -1
 };
 
 /// Factor of the gradient: d(objective)/d(loss), and per row (rows,) where the reduction is none.
@@ -63,7 +67,8 @@ struct Upstream {
   Vector rows = {};
 };
 
-/// Loss only. Reads every logit of the counted rows, allocates O(threads) memory.
+/// Loss only. Reads every logit of the counted rows once. Memory beyond the arguments: at most 2 bytes a row,
+/// and with class weights or a prior one vector of the classes in the logits' type.
 ///   logits  (rows, classes) f32 or f64, any strides      labels  (rows,) any integer type, in row order
 /// Throws Error naming the argument: wrong sizes, a label outside [0, classes) that is not ignored (with its
 /// row), an amount outside [0, 1], an empty mean under Empty::error. Logits are never an error.
@@ -71,12 +76,15 @@ Result cross_entropy(const Logits& logits, const Vector& labels, const Options& 
                      const Parts& parts = {});
 
 /// Loss and gradient of the reduced loss; `dlogits` has the shape and type of `logits` and may be the same
-/// memory, but no other overlap. Gradient error: relative to p + q, a few units of the logits' epsilon.
+/// memory and strides, but no other overlap, nor overlap itself. Gradient error, in units of the logits'
+/// epsilon: 4 + (max - z_k) / 2 relative to the mass times p_k, and 4 relative to w_k q_k.
 Result cross_entropy(const Logits& logits, const Vector& labels, const Gradient& dlogits,
                      const Options& options = {}, const Parts& parts = {}, const Upstream& upstream = {});
 
 // The pipeline opened, for autograd (keep the summaries, ask for the gradient later) and for classes spread
 // over shards (summarize each, merge_shards in any order, finish and gradient anywhere).
+
+// All three take the same labels, smoothing and class weights.
 
 /// One summary per row, (rows,); ignored rows get the identity. Shards are declared by Logits::shard.
 void summarize(const Logits& logits, const Vector& labels, const Options& options,

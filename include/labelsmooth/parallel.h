@@ -5,7 +5,7 @@
 namespace labelsmooth {
 
 /// How many threads a call may use: what set_threads said, else LABELSMOOTH_NUM_THREADS, else the smaller
-/// of the affinity mask and the cgroup's quota.
+/// of the affinity mask and the quota of the cgroup (v2, at its root as containers show it).
 int threads();
 /// 0 returns to the default. Throws Error when negative or above 1024.
 void set_threads(int count);

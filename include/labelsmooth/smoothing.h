@@ -30,7 +30,8 @@ Smoothing flip(double amount);
 /// (1 - e) y + e. Mass 1 + (K - 1) e.
 Smoothing additive(double amount);
 
-/// Coefficients of q = a * onehot + b * u, u of mass 1.
+/// Coefficients of q = a * onehot + b * u, u of mass 1. a is negative for flip above 1/2 and for others above
+/// (K - 1)/K, where the label becomes the least likely class.
 struct Affine {
   double a = 1, b = 0;
 };
@@ -46,7 +47,9 @@ std::vector<double> target(const Smoothing& smoothing, int64_t classes, int64_t 
 double mass(const Smoothing& smoothing, int64_t classes);
 
 /// The `uniform` smoothing with the same optimum: cross-entropy under `smoothing` is `scale` times that
-/// under uniform(amount), so a mass other than 1 is a learning-rate factor. With a prior: that prior's.
+/// under uniform(amount), so a mass other than 1 is a learning-rate factor. With a prior: that prior's. An
+/// amount above 1 (a < 0) is beyond what uniform() takes. Throws Error where no mass is left (flip of 1, K =
+/// 1).
 struct Equivalent {
   double amount = 0, scale = 1;
 };

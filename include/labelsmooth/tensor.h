@@ -97,7 +97,8 @@ struct View {
 using Logits = View<const void>;
 using Gradient = View<void>;
 
-/// A borrowed vector, contiguous: labels are of any integer type, weights of f32 or f64.
+/// A borrowed vector, contiguous: labels are of any integer type, weights of f32 or f64. A temporary given to
+/// a member of Options dangles: keep the vector alive.
 struct Vector {
   Vector() = default;
   Vector(const void* data, DType dtype, int64_t size) : data(data), dtype(dtype), size(size) {}
@@ -111,7 +112,9 @@ struct Vector {
   bool empty() const { return size == 0; }
   /// Element i; a u64 label past the int64 range reads as the largest int64, which no row allows.
   int64_t label(int64_t i) const;
-  double real(int64_t i) const;
+  double real(int64_t i) const {
+    return dtype == DType::f32 ? static_cast<const float*>(data)[i] : static_cast<const double*>(data)[i];
+  }
 
   const void* data = nullptr;
   DType dtype = DType::i64;
