@@ -2,7 +2,10 @@
 // The command line: parses, calls a verb, turns errors into one line and an exit code (1: the data or a file
 // is at fault, 2: the command line is).
 #include <CLI/CLI.hpp>
-#include <cstdio>  // std::fflush, std::fprintf
+#include <charconv>      // std::from_chars
+#include <cstdio>        // std::fflush, std::fprintf
+#include <limits>        // std::numeric_limits
+#include <system_error>  // std::errc
 
 #include "errors.h"
 #include "labelsmooth/parallel.h"
@@ -26,10 +29,13 @@ const CLI::Validator kUnit = CLI::Validator(
       return good ? std::string() : "'" + text + "' found, 0 to 1 is allowed";
     },
     "0..1");
+// CLI11 itself would wrap a negative seed, and saturate what does not fit in 64 bits.
 CLI::Validator at_least(int64_t least) {
   return {[least](std::string& text) {
             int64_t value;
-            const bool good = CLI::detail::lexical_cast(text, value) && value >= least;
+            const char* last = text.data() + text.size();
+            const auto [end, error] = std::from_chars(text.data(), last, value);
+            const bool good = error == std::errc() && end == last && value >= least;
             return good ? std::string()
                         : "'" + text + "' found, integers from " + std::to_string(least) + " are allowed";
           },
@@ -58,7 +64,7 @@ CLI::App* add_study(CLI::App& app, StudyOptions& o) {
   verb->add_option("--epochs", o.epochs, "passes over the training images")->check(at_least(1));
   verb->add_option("--weight-decay", o.weight_decay, "decoupled weight decay")->check(kNonNegative);
   verb->add_option("--rule", o.rule, "of the smoothed runs: uniform, others, flip or additive");
-  verb->add_option("--seed", o.seed, "the first seed");
+  verb->add_option("--seed", o.seed, "the first seed")->check(at_least(0));
   verb->add_option("--out", o.out,
                    "folder of the results, study/quick, study/full or study/custom by default");
   verb->add_flag("--resume", o.resume, "go on with a study that was stopped");
@@ -78,9 +84,19 @@ CLI::App* add_train(CLI::App& app, TrainOptions& o) {
   verb->add_option("--train-size", o.train_size, "training images; validation is a fifth of it on top")
       ->check(at_least(20));
   add_list(verb, "--hidden", o.hidden, "widths of the hidden layers")->check(at_least(1));
-  verb->add_option("--seed", o.seed, "of the split, the noise, the weights and the order");
+  verb->add_option("--seed", o.seed, "of the split, the noise, the weights and the order")
+      ->check(at_least(0));
   verb->add_option("--out", o.out, "folder for logits, labels and metrics.jsonl");
   verb->add_flag("--quiet", o.quiet, "no progress");
+  verb->add_flag("--json", o.json, "print one JSON object");
+  return verb;
+}
+
+CLI::App* add_report(CLI::App& app, ReportOptions& o) {
+  CLI::App* verb = app.add_subcommand("report", "results.json as one HTML page that needs nothing else");
+  verb->add_option("RESULTS", o.results, "a results.json of study")->required();
+  verb->add_option("-o,--out", o.out, "the page, report.html beside the results by default");
+  verb->add_option("--lang", o.language, "its language")->check(CLI::IsMember({"en", "zh"}));
   verb->add_flag("--json", o.json, "print one JSON object");
   return verb;
 }
@@ -94,7 +110,8 @@ CLI::App* add_loss(CLI::App& app, LossOptions& o) {
   verb->add_option("--prior", o.prior, "(classes,), sums to 1");
   verb->add_option("--axis", o.axis, "the class axis");
   verb->add_option("--class-weights", o.class_weights, "(classes,), per term as in PyTorch");
-  verb->add_option("--ignore-index", o.ignore_index, "rows with this label do not count");
+  verb->add_option("--ignore-index", o.ignore_index, "rows with this label do not count")
+      ->check(at_least(std::numeric_limits<int64_t>::min()));
   verb->add_option("--reduction", o.reduction, "over the rows")
       ->check(CLI::IsMember({"mean", "sum", "none"}));
   verb->add_option("--empty", o.empty, "what a mean over nothing is")
@@ -112,10 +129,12 @@ void run(int argc, char** argv) {
   int thread_count = 0;
   StudyOptions study_options;
   TrainOptions train_options;
+  ReportOptions report_options;
   LossOptions loss_options;
   bool info_json = false;
   CLI::App* study_verb = add_study(app, study_options);
   CLI::App* train_verb = add_train(app, train_options);
+  CLI::App* report_verb = add_report(app, report_options);
   CLI::App* loss_verb = add_loss(app, loss_options);
   CLI::App* info_verb = app.add_subcommand("info", "version, instruction sets, threads, BLAS, data found");
   info_verb->add_flag("--json", info_json, "print one JSON object");
@@ -139,6 +158,7 @@ void run(int argc, char** argv) {
   set_threads(thread_count);
   if (study_verb->parsed()) study(study_options);
   if (train_verb->parsed()) train(train_options);
+  if (report_verb->parsed()) report(report_options);
   if (loss_verb->parsed()) loss(loss_options);
   if (info_verb->parsed()) info(info_json);
 }

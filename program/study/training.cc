@@ -11,6 +11,7 @@
 #include <numeric>  // std::iota
 #include <span>     // std::span
 
+#include "errors.h"
 #include "evaluation/items.h"
 #include "evaluation/metrics.h"
 #include "evaluation/temperature.h"
@@ -23,10 +24,6 @@ namespace labelsmooth {
 namespace {
 
 using nlohmann::json;
-
-// As in the pilot that the settings were chosen after.
-constexpr int64_t kBatch = 128;
-constexpr double kRate = .05, kMomentum = .9;
 
 // ---- Rows of the data ----
 
@@ -326,8 +323,8 @@ double cost_of(const RunConfig& config) {
 void check(const RunConfig& config, const Dataset& data) {
   const int64_t validation = config.train_size / 5;
   if (config.train_size > data.train.rows() - validation) {  // their sum may not fit
-    throw Error("train-size", fmt::format("{} found, with {} rows of validation; the data have {}",
-                                          config.train_size, validation, data.train.rows()));
+    throw UsageError("--train-size", fmt::format("{} found, with {} rows of validation; the data have {}",
+                                                 config.train_size, validation, data.train.rows()));
   }
   if (config.noise.kind == NoiseKind::class_dependent && data.name != "fashion-mnist") {
     throw Error("noise", "class-dependent noise is defined for fashion-mnist only");
