@@ -6,6 +6,7 @@ find_package(fmt REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(ZLIB REQUIRED)
+find_file(CHART_JS chart.min.js PATHS /usr/share/javascript/chart.js REQUIRED)
 find_path(RANDOM123_INCLUDE Random123/philox.h REQUIRED)
 
 # ---- Readers and writers of files: strict with untrusted bytes.
@@ -14,20 +15,41 @@ target_include_directories(labelsmooth_io PUBLIC src)
 target_link_libraries(labelsmooth_io PUBLIC labelsmooth PRIVATE ZLIB::ZLIB)
 
 # ---- The evidence.
+# The parts of the report's page, as one C++ file.
+set(report_assets ${PROJECT_BINARY_DIR}/generated/report_assets.cc)
+set(report_folder ${PROJECT_SOURCE_DIR}/program/report)
+add_custom_command(OUTPUT ${report_assets}
+  COMMAND ${CMAKE_COMMAND} -DCHART=${CHART_JS} -DFOLDER=${report_folder} -DOUT=${report_assets}
+    -P ${report_folder}/embed.cmake
+  DEPENDS ${CHART_JS} ${report_folder}/embed.cmake ${report_folder}/page.css ${report_folder}/page.html
+    ${report_folder}/page.js ${report_folder}/strings.json)
 add_library(labelsmooth_program STATIC
   program/evaluation/inference.cc
   program/evaluation/items.cc
   program/evaluation/metrics.cc
   program/evaluation/temperature.cc
   program/progress.cc
+  program/report/appendix.cc
+  program/report/check.cc
+  program/report/figures.cc
+  program/report/html.cc
+  program/report/methods.cc
+  program/report/page.cc
+  program/report/report.cc
+  program/report/specs.cc
+  program/report/strings.cc
+  program/report/verdict.cc
   program/smoothing_of.cc
   program/study/analysis.cc
   program/study/data.cc
   program/study/grid.cc
   program/study/model.cc
   program/study/noise.cc
+  program/study/pictures.cc
+  program/study/run_files.cc
   program/study/training.cc
-  program/study/verdict_box.cc)
+  program/study/verdict_box.cc
+  ${report_assets})
 target_include_directories(labelsmooth_program PUBLIC program src ${RANDOM123_INCLUDE})
 target_link_libraries(labelsmooth_program PUBLIC labelsmooth labelsmooth_io
   Boost::headers fmt::fmt nlohmann_json::nlohmann_json PkgConfig::OPENBLAS Threads::Threads)
@@ -38,6 +60,7 @@ add_executable(labelsmooth_cli
   program/main.cc
   program/info.cc
   program/loss.cc
+  program/report.cc
   program/study.cc
   program/train.cc)
 set_target_properties(labelsmooth_cli PROPERTIES OUTPUT_NAME labelsmooth)

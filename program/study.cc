@@ -20,9 +20,11 @@
 #include "labelsmooth/isa.h"
 #include "labelsmooth/parallel.h"
 #include "progress.h"
+#include "report/report.h"
 #include "study/analysis.h"
 #include "study/grid.h"
 #include "study/model.h"
+#include "study/pictures.h"
 #include "study/verdict_box.h"
 #include "verbs.h"
 #include "version.h"
@@ -221,12 +223,15 @@ void study(const StudyOptions& options) {
   results["runs"] = train_all(runs, data, folder, options);
   for (size_t i = 0; i < runs.size(); ++i) results["runs"][i]["dir"] = dir_of(runs[i]);
   analyse(results, folder, options.rule);
+  add_pictures(results, folder);
   const std::string path = folder + "/results.json";
-  io::write_file(path, results.dump(1) + "\n");
+  const std::string text = results.dump(1) + "\n", page = folder + "/report.html";
+  io::write_file(path, text);
+  io::write_file(page, report_page(text, path, "en"));
   if (options.json) {
     fmt::print("{}\n", results.dump());
   } else {
-    fmt::print("{}{}\n", verdict_box(results, terminal_width()), path);
+    fmt::print("{}{}\n{}\n", verdict_box(results, terminal_width()), path, page);
   }
 }
 

@@ -35,6 +35,13 @@ struct TrainOptions {
 };
 void train(const TrainOptions& options);
 
+struct ReportOptions {
+  std::string results, out;  // out empty: report.html beside the results
+  std::string language = "en";
+  bool json = false;
+};
+void report(const ReportOptions& options);
+
 struct LossOptions {
   std::string logits, labels, class_weights, prior, grad, losses, rule = "uniform";
   double smoothing = 0;

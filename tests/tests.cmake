@@ -31,6 +31,7 @@ labelsmooth_test(evaluation/items labelsmooth_program)
 labelsmooth_test(evaluation/metrics labelsmooth_program)
 labelsmooth_test(evaluation/temperature labelsmooth_program)
 labelsmooth_test(evaluation/inference labelsmooth_program)
+labelsmooth_test(report/report labelsmooth_program)
 labelsmooth_test(random labelsmooth_program)
 labelsmooth_test(progress labelsmooth_program util)
 labelsmooth_test(study/data labelsmooth_program)
@@ -42,19 +43,26 @@ labelsmooth_test(study/analysis labelsmooth_program)
 labelsmooth_test(study/verdict_box labelsmooth_program)
 
 # Python's unittest over the tree and the built program.
-find_package(Python3 REQUIRED COMPONENTS Interpreter)
+# Debian's own Python, which has Debian's NumPy and Selenium.
+find_program(DEBIAN_PYTHON3 python3 PATHS /usr/bin NO_DEFAULT_PATH REQUIRED)
 set(link_flags "-lhwy -lpthread")
 if(LABELSMOOTH_SANITIZE)
   string(APPEND link_flags " -fsanitize=${LABELSMOOTH_SANITIZE}")
 endif()
 function(labelsmooth_python_test path)
   string(REPLACE "/" "." name ${path})
-  add_test(NAME ${name} COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tests/${path}_test.py)
+  add_test(NAME ${name} COMMAND ${DEBIAN_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/${path}_test.py)
   set_tests_properties(${name} PROPERTIES TIMEOUT 1200 ENVIRONMENT
     "LABELSMOOTH=$<TARGET_FILE:labelsmooth_cli>;CXX=${CMAKE_CXX_COMPILER};LINK=$<TARGET_FILE:labelsmooth> ${link_flags}")
 endfunction()
 labelsmooth_python_test(layers)
 labelsmooth_python_test(readme)
+labelsmooth_python_test(program/program)
+
+# The report in a browser.
+add_test(NAME report.browser COMMAND ${DEBIAN_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/report/browser_test.py)
+set_tests_properties(report.browser PROPERTIES TIMEOUT 1200 ENVIRONMENT
+  "LABELSMOOTH=$<TARGET_FILE:labelsmooth_cli>;SCREENSHOTS=${PROJECT_BINARY_DIR}/screenshots")
 
 # Each fuzz target replays its corpus here; with LABELSMOOTH_FUZZ it is also a libFuzzer program.
 foreach(target npy idx)

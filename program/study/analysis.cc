@@ -5,14 +5,13 @@
 #include <cmath>       // std::isfinite
 #include <functional>  // std::function
 #include <map>         // std::map
-#include <span>        // std::span
 #include <tuple>       // std::tie
 #include <vector>      // std::vector
 
 #include "evaluation/inference.h"
 #include "evaluation/items.h"
 #include "evaluation/metrics.h"
-#include "io/npy.h"
+#include "study/run_files.h"
 
 namespace labelsmooth {
 namespace {
@@ -96,38 +95,14 @@ std::map<CellKey, Cell> cells_of(const json& runs) {
   return cells;
 }
 
-struct Logits2 {
-  io::Array array;
-  std::span<const float> values() const {
-    return {static_cast<const float*>(array.data), static_cast<size_t>(array.size())};
-  }
-  int64_t classes() const { return array.shape[1]; }
-};
-Logits2 read_logits(const std::string& path) {
-  Logits2 logits = {io::read_npy(path)};
-  if (logits.array.dtype != DType::f32 || logits.array.shape.size() != 2) {
-    throw Error(path, "two-dimensional f32 logits are needed");
-  }
-  return logits;
-}
-
-std::vector<int64_t> read_labels(const std::string& path) {
-  const io::Array array = io::read_npy(path);
-  if (is_float(array.dtype) || array.shape.size() != 1)
-    throw Error(path, "one dimension of integers is needed");
-  const Vector vector(array.data, array.dtype, array.size());
-  std::vector<int64_t> labels;
-  for (int64_t row = 0; row < vector.size; ++row) labels.push_back(vector.label(row));
-  return labels;
-}
-
 Measured measure(const json& run, const std::string& folder) {
   const std::string dir = folder + "/" + run["dir"].get<std::string>();
   const std::vector<int64_t> labels = read_labels(dir + "/test_labels.npy");
-  const Logits2 last = read_logits(dir + "/test_logits.npy"), early = read_logits(dir + "/early_logits.npy");
+  const RunLogits last = read_logits(dir + "/test_logits.npy"),
+                  early = read_logits(dir + "/early_logits.npy");
   const double t = run["calibrated"]["temperature"], early_t = run["early_calibrated"]["temperature"];
 
-  const Logits2 validation = read_logits(dir + "/validation_logits.npy");
+  const RunLogits validation = read_logits(dir + "/validation_logits.npy");
   const std::vector<int64_t> validation_labels = read_labels(dir + "/validation_labels.npy");
   const std::vector<int64_t> half = read_labels(dir + "/validation_half.npy");
   const Items tuning = evaluate(validation.values(), validation_labels, validation.classes(), t);
@@ -318,6 +293,7 @@ class Analysis {
                   {"high90", e.high90},
                   {"p", e.p},
                   {"p_holm", p_holm},
+                  {"margin", contrast.margin > 0 ? json(contrast.margin) : json()},
                   {"primary", contrast.primary},
                   {"seeds", contrast.seeds},
                   {"verdict", verdict(e, p_holm, contrast.margin, contrast.metric->better, contrast.seeds,

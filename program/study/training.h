@@ -14,6 +14,10 @@
 
 namespace labelsmooth {
 
+/// Of every run, as in the pilot that the settings were chosen after. The rate falls to 0 along a cosine.
+inline constexpr int64_t kBatch = 128;
+inline constexpr double kRate = .05, kMomentum = .9;
+
 /// All that a run depends on, beside the data.
 struct RunConfig {
   std::string setting;  // "over-trained", "normal" or "custom": a name for people

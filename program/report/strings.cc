@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+#include "report/strings.h"
+
+#include <algorithm>  // std::find
+#include <nlohmann/json.hpp>
+
+#include "labelsmooth/tensor.h"  // Error
+#include "report/assets.h"
+
+namespace labelsmooth {
+
+const std::vector<std::string>& Strings::languages() {
+  static const std::vector<std::string> kLanguages = {"en", "zh"};
+  return kLanguages;
+}
+
+Strings::Strings(const std::string& language) : language_(language) {
+  if (std::find(languages().begin(), languages().end(), language) == languages().end()) {
+    throw Error("lang", "'" + language + "' found, en and zh are allowed");
+  }
+  const auto all = nlohmann::json::parse(assets::kStringsJson);
+  for (const auto& [key, texts] : all.items()) {
+    if (texts.is_object()) strings_[key] = texts.at(language);  // the licence is a string
+  }
+}
+
+std::string Strings::operator()(const std::string& key, Values values) const {
+  const auto found = strings_.find(key);
+  if (found == strings_.end()) throw Error("strings.json", "no string '" + key + "'");
+  std::string text;
+  const std::string& from = found->second;
+  for (size_t i = 0; i < from.size(); ++i) {
+    const size_t end = from[i] == '{' ? from.find('}', i) : std::string::npos;
+    if (end == std::string::npos) {
+      text += from[i];
+      continue;
+    }
+    const std::string name = from.substr(i + 1, end - i - 1);
+    const auto value =
+        std::find_if(values.begin(), values.end(), [&](const auto& one) { return one.first == name; });
+    if (value == values.end()) throw Error("strings.json", "'" + key + "' wants {" + name + "}");
+    text += value->second;
+    i = end;
+  }
+  return text;
+}
+
+std::string Strings::or_else(const std::string& key, const std::string& otherwise) const {
+  const auto found = strings_.find(key);
+  return found == strings_.end() ? otherwise : found->second;
+}
+
+}  // namespace labelsmooth

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// The words of the page, in one of its languages: strings.json, where both stand side by side.
+#pragma once
+
+#include <initializer_list>  // std::initializer_list
+#include <map>               // std::map
+#include <string>            // std::string
+#include <utility>           // std::pair
+#include <vector>            // std::vector
+
+namespace labelsmooth {
+
+class Strings {
+ public:
+  using Values = std::initializer_list<std::pair<const char*, std::string>>;
+
+  /// "en" or "zh"; throws Error on another.
+  explicit Strings(const std::string& language);
+  /// The string, each {name} replaced by its value. Plain text: escape it. Throws Error on an unknown key.
+  std::string operator()(const std::string& key, Values values = {}) const;
+  /// The same, or `otherwise` where there is no such key: for names that a results.json brings.
+  std::string or_else(const std::string& key, const std::string& otherwise) const;
+  const std::string& language() const { return language_; }
+
+  static const std::vector<std::string>& languages();
+
+ private:
+  std::string language_;
+  std::map<std::string, std::string> strings_;
+};
+
+}  // namespace labelsmooth
