@@ -25,7 +25,7 @@ void multiply(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int64_t m, int64_t n, int6
 void descend(std::vector<float>& weight, std::vector<float>& velocity, const std::vector<float>& gradient,
              const Step& step, double decay) {
   const auto rate = static_cast<float>(step.rate), momentum = static_cast<float>(step.momentum);
-  const auto shrink = static_cast<float>(1 - step.rate * decay);
+  const auto shrink = static_cast<float>(1 - step.rate * decay / (1 - step.momentum));
   for (size_t i = 0; i < weight.size(); ++i) {
     velocity[i] = momentum * velocity[i] + gradient[i];
     weight[i] = shrink * weight[i] - rate * velocity[i];

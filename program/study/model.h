@@ -12,7 +12,9 @@
 namespace labelsmooth {
 
 /// One step of stochastic gradient descent: velocity = momentum * velocity + gradient;
-/// weight -= rate * (velocity + weight_decay * weight), decay on weights only (decoupled).
+/// weight -= rate * (velocity + weight_decay / (1 - momentum) * weight), decay on weights only. Decoupled:
+/// decay stays out of the velocity. Its factor 1 / (1 - momentum) is the velocity's own in the long run, so
+/// that a weight_decay means what it does where decay is added to the gradient.
 struct Step {
   double rate, momentum, weight_decay;
 };

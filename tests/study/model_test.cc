@@ -84,7 +84,7 @@ class Reference {
     }
     for (size_t i = 0; i < parameters_.size(); ++i) {
       velocity_[i] = step.momentum * velocity_[i] + gradient[i];
-      const double decay = is_weight_[i] ? step.weight_decay * parameters_[i] : 0;
+      const double decay = is_weight_[i] ? step.weight_decay / (1 - step.momentum) * parameters_[i] : 0;
       parameters_[i] -= step.rate * (velocity_[i] + decay);
     }
   }
