@@ -41,6 +41,7 @@ add_library(labelsmooth_program STATIC
   program/report/verdict.cc
   program/smoothing_of.cc
   program/study/analysis.cc
+  program/study/claims.cc
   program/study/data.cc
   program/study/grid.cc
   program/study/model.cc

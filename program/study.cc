@@ -222,7 +222,10 @@ void study(const StudyOptions& options) {
   open_folder(folder, options.resume, results);
   results["runs"] = train_all(runs, data, folder, options);
   for (size_t i = 0; i < runs.size(); ++i) results["runs"][i]["dir"] = dir_of(runs[i]);
-  analyse(results, folder, options.rule);
+  {
+    Progress progress("analysis", 1, 1, options.quiet);
+    analyse(results, folder, options.rule, [&](double share) { progress.add(share); });
+  }
   add_pictures(results, folder);
   const std::string path = folder + "/results.json";
   const std::string text = results.dump(1) + "\n", page = folder + "/report.html";

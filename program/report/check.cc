@@ -54,7 +54,7 @@ const Rule kRules[] = {
     {"pictures/arms/*", "noise smoothing weight_decay", Kind::number},
     {"pictures/arms/*", "seeds train_size epochs", Kind::integer},
     {"pictures/reliability/*", "setting rule", Kind::text},
-    {"pictures/reliability/*", "smoothing training_target", Kind::number},
+    {"pictures/reliability/*", "noise smoothing training_target", Kind::number},
     {"pictures/reliability/*", "seed", Kind::integer},
     {"pictures/reliability/*", "with_temperature", Kind::boolean},
     {"pictures/reliability/*", "temperature accuracy confidence gap ece ece_null_mean ece_null_p95 ece_p",

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT
 #include "study/analysis.h"
 
-#include <algorithm>   // std::all_of, std::any_of
-#include <cmath>       // std::isfinite
-#include <functional>  // std::function
-#include <map>         // std::map
-#include <tuple>       // std::tie
-#include <vector>      // std::vector
+#include <compare>   // operator<=>
+#include <iterator>  // std::size
+#include <map>       // std::map
+#include <utility>   // std::pair
+#include <vector>    // std::vector
 
 #include "evaluation/inference.h"
 #include "evaluation/items.h"
 #include "evaluation/metrics.h"
+#include "parallel.h"
+#include "study/claims.h"
 #include "study/run_files.h"
 
 namespace labelsmooth {
@@ -20,6 +21,7 @@ using nlohmann::json;
 using Differences = std::vector<std::vector<double>>;  // [seed][item]
 
 constexpr double kPrimaryAmount = .1;
+constexpr int64_t kWorthThreads = int64_t{1} << 30;  // elements, for parallel_for: a cell is seconds of work
 
 // ---- Metrics as means over test items ----
 
@@ -49,28 +51,20 @@ const Metric kMetrics[] = {
     {"auroc", Better::higher, 0, false, auroc, auroc_items},
 };
 
-// The items' mean is moved from the jackknife's, which lacks a bias of order 1/N, to the metric itself, so
-// that differences are those of the runs' figures.
-std::vector<double> centred_items(const Metric& metric, const Items& items) {
-  std::vector<double> values = metric.items(items);
-  double mean = 0;
-  for (const double value : values) mean += value / static_cast<double>(values.size());
-  const double shift = metric.value(items) - mean;
-  for (double& value : values) value += shift;
-  return values;
-}
+constexpr size_t kAccuracy = 0;
 
 // ---- Runs, arms, cells ----
 
-// One run's test items, as trained and with temperature, at the last and at the early-stopped epoch.
+// A metric on one run: its value, and its items.
+struct Measurement {
+  double value;
+  std::vector<double> items;
+};
+// One run, by [early-stopped][with temperature][metric].
 struct Measured {
   const json* run;
-  Items raw, calibrated, early_raw, early_calibrated;
   double tuning_nll;  // validation NLL after T, on the half that did not fit T
-  const Items& items(bool early, bool with_temperature) const {
-    if (early) return with_temperature ? early_calibrated : early_raw;
-    return with_temperature ? calibrated : raw;
-  }
+  Measurement by[2][2][std::size(kMetrics)];
 };
 using Arm = std::vector<Measured>;  // by seed
 
@@ -95,27 +89,40 @@ std::map<CellKey, Cell> cells_of(const json& runs) {
   return cells;
 }
 
+// The items' mean is moved from the jackknife's, which lacks a bias of order 1/N, to the metric itself, so
+// that differences are those of the runs' figures.
+Measurement measurement(const Metric& metric, const Items& items) {
+  Measurement result = {metric.value(items), metric.items(items)};
+  double mean = 0;
+  for (const double item : result.items) mean += item / static_cast<double>(result.items.size());
+  for (double& item : result.items) item += result.value - mean;
+  return result;
+}
+
 Measured measure(const json& run, const std::string& folder) {
   const std::string dir = folder + "/" + run["dir"].get<std::string>();
   const std::vector<int64_t> labels = read_labels(dir + "/test_labels.npy");
-  const RunLogits last = read_logits(dir + "/test_logits.npy"),
-                  early = read_logits(dir + "/early_logits.npy");
-  const double t = run["calibrated"]["temperature"], early_t = run["early_calibrated"]["temperature"];
-
+  Measured measured = {&run, 0, {}};
+  for (const bool early : {false, true}) {
+    const RunLogits logits = read_logits(dir + (early ? "/early_logits.npy" : "/test_logits.npy"));
+    const double t = run[early ? "early_calibrated" : "calibrated"]["temperature"];
+    for (const bool with_t : {false, true}) {
+      const Items items = evaluate(logits.values(), labels, logits.classes(), with_t ? t : 1);
+      for (size_t m = 0; m < std::size(kMetrics); ++m) {
+        measured.by[early][with_t][m] = measurement(kMetrics[m], items);
+      }
+    }
+  }
   const RunLogits validation = read_logits(dir + "/validation_logits.npy");
-  const std::vector<int64_t> validation_labels = read_labels(dir + "/validation_labels.npy");
   const std::vector<int64_t> half = read_labels(dir + "/validation_half.npy");
-  const Items tuning = evaluate(validation.values(), validation_labels, validation.classes(), t);
+  const Items tuning = evaluate(validation.values(), read_labels(dir + "/validation_labels.npy"),
+                                validation.classes(), run["calibrated"]["temperature"]);
   double sum = 0, count = 0;
   for (size_t row = 0; row < half.size(); ++row) {
     if (half[row] == 0) sum += tuning.nll[row], count += 1;
   }
-  return {&run,
-          evaluate(last.values(), labels, last.classes()),
-          evaluate(last.values(), labels, last.classes(), t),
-          evaluate(early.values(), labels, early.classes()),
-          evaluate(early.values(), labels, early.classes(), early_t),
-          sum / count};
+  measured.tuning_nll = sum / count;
+  return measured;
 }
 
 // ---- Contrasts ----
@@ -129,21 +136,20 @@ struct Contrast {
   json shown = {};  // what identifies it, with the means of both arms
 };
 
-double mean_of(const Arm& arm, const Metric& metric, bool early, bool with_temperature) {
+double mean_of(const Arm& arm, bool early, bool with_t, size_t metric) {
   double sum = 0;
-  for (const Measured& run : arm) sum += metric.value(run.items(early, with_temperature));
+  for (const Measured& run : arm) sum += run.by[early][with_t][metric].value;
   return sum / static_cast<double>(arm.size());
 }
 
 // Seeds that both arms have: the same split, noise, weights and order.
-Differences paired(const Arm& smoothed, const Arm& hard, const Metric& metric, bool early,
-                   bool with_temperature) {
+Differences paired(const Arm& smoothed, const Arm& hard, bool early, bool with_t, size_t metric) {
   Differences differences;
   for (const Measured& run : smoothed) {
     for (const Measured& reference : hard) {
       if ((*run.run)["seed"] != (*reference.run)["seed"]) continue;
-      std::vector<double> difference = centred_items(metric, run.items(early, with_temperature));
-      const auto base = centred_items(metric, reference.items(early, with_temperature));
+      std::vector<double> difference = run.by[early][with_t][metric].items;
+      const std::vector<double>& base = reference.by[early][with_t][metric].items;
       for (size_t i = 0; i < difference.size(); ++i) difference[i] -= base[i];
       differences.push_back(std::move(difference));
     }
@@ -151,49 +157,69 @@ Differences paired(const Arm& smoothed, const Arm& hard, const Metric& metric, b
   return differences;
 }
 
+// What a cell says: its contrasts, and the differences of accuracy that immunity is made of.
+struct CellResult {
+  std::vector<Contrast> contrasts;
+  Differences accuracy;
+};
+
 class Analysis {
  public:
   Analysis(json& results, const std::string& folder, const std::string& rule)
       : results_(results), folder_(folder), rule_(rule), cells_(cells_of(results["runs"])) {}
 
-  void run() {
-    for (const auto& [key, cell] : cells_) compare_cell(key, cell);
+  // Cells side by side: none needs another.
+  void run(const std::function<void(double)>& on_cell) {
+    std::vector<std::pair<CellKey, Cell>> cells(cells_.begin(), cells_.end());
+    std::vector<CellResult> found(cells.size());
+    parallel_for(static_cast<int64_t>(cells.size()), kWorthThreads, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        found[i] = compare_cell(cells[i].first, cells[i].second);
+        on_cell(1 / static_cast<double>(cells.size()));
+      }
+    });
+    for (size_t i = 0; i < cells.size(); ++i) {
+      for (Contrast& contrast : found[i].contrasts) contrasts_.push_back(std::move(contrast));
+      const CellKey& key = cells[i].first;
+      if (!found[i].accuracy.empty()) immunity_[key.setting][key.noise] = std::move(found[i].accuracy);
+    }
     compare_immunity();
     judge();
-    make_claims();
   }
 
  private:
-  Arm measure_arm(const std::vector<const json*>& runs) const {
-    Arm arm;
-    for (const json* run : runs) arm.push_back(measure(*run, folder_));
-    return arm;
-  }
-
-  void compare_cell(const CellKey& key, const Cell& cell) {
-    if (!cell.contains(kHard)) return;
+  CellResult compare_cell(const CellKey& key, const Cell& cell) const {
+    CellResult result;
+    if (!cell.contains(kHard)) return result;
     std::map<ArmKey, Arm> arms;
-    for (const auto& [arm_key, runs] : cell) arms[arm_key] = measure_arm(runs);
+    for (const auto& [arm_key, runs] : cell) {
+      for (const json* run : runs) arms[arm_key].push_back(measure(*run, folder_));
+    }
     const Arm& hard = arms[kHard];
+    const ArmKey primary = {kPrimaryAmount, rule_};
     for (const auto& [arm_key, arm] : arms) {
       if (arm_key == kHard) continue;
       const json shown = {{"rule", arm_key.rule}, {"smoothing", arm_key.smoothing}};
-      compare_arm(key, shown, arm, hard, is_primary_cell(key) && arm_key == ArmKey{kPrimaryAmount, rule_});
-      if (arm_key == ArmKey{kPrimaryAmount, rule_}) keep_for_immunity(key, arm, hard);
+      compare_arm(key, shown, arm, hard, is_primary_cell(key) && arm_key == primary, result.contrasts);
+      if (arm_key == primary && serves_immunity(key))
+        result.accuracy = paired(arm, hard, false, false, kAccuracy);
     }
-    compare_tuned(key, arms, hard);
+    compare_tuned(key, arms, hard, result.contrasts);
+    return result;
   }
 
-  void compare_arm(const CellKey& key, const json& shown, const Arm& arm, const Arm& hard, bool primary) {
+  void compare_arm(const CellKey& key, const json& shown, const Arm& arm, const Arm& hard, bool primary,
+                   std::vector<Contrast>& contrasts) const {
     for (const bool early : {false, true}) {
-      for (const Metric& metric : kMetrics) {
-        for (const bool with_temperature : {false, true}) {
-          if (with_temperature && &metric == &kMetrics[0]) continue;  // T does not change the accuracy
-          Contrast contrast = {.metric = &metric};
-          const double reference = mean_of(hard, metric, early, with_temperature);
-          const Differences differences = paired(arm, hard, metric, early, with_temperature);
+      for (size_t m = 0; m < std::size(kMetrics); ++m) {
+        const Metric& metric = kMetrics[m];
+        for (const bool with_t : {false, true}) {
+          if (with_t && m == kAccuracy) continue;  // T does not change it
+          const Differences differences = paired(arm, hard, early, with_t, m);
           if (differences.empty()) continue;
-          contrast.primary = primary && !early && primary_metric(metric, with_temperature);
+          const double reference = mean_of(hard, early, with_t, m);
+          Contrast contrast = {.metric = &metric};
+          contrast.primary = primary && !early && primary_metric(metric, with_t);
           contrast.margin = metric.relative ? metric.margin * reference : metric.margin;
           contrast.seeds = static_cast<int64_t>(differences.size());
           contrast.estimate = crossed(differences);
@@ -202,10 +228,10 @@ class Analysis {
                                  {"noise_kind", key.noise_kind},
                                  {"noise", key.noise},
                                  {"epoch", early ? "early-stopped" : "last"},
-                                 {"metric", metric.name + std::string(with_temperature ? "_calibrated" : "")},
+                                 {"metric", metric.name + std::string(with_t ? "_calibrated" : "")},
                                  {"reference", reference},
-                                 {"value", mean_of(arm, metric, early, with_temperature)}});
-          contrasts_.push_back(std::move(contrast));
+                                 {"value", mean_of(arm, early, with_t, m)}});
+          contrasts.push_back(std::move(contrast));
         }
       }
     }
@@ -213,7 +239,9 @@ class Analysis {
 
   // The amount chosen for each seed by the validation set, the smaller on ties: a row of its own, never the
   // best of the grid on the test set.
-  void compare_tuned(const CellKey& key, const std::map<ArmKey, Arm>& arms, const Arm& hard) {
+  void compare_tuned(const CellKey& key, const std::map<ArmKey, Arm>& arms, const Arm& hard,
+                     std::vector<Contrast>& contrasts) const {
+    if (arms.size() < 3) return;  // nothing to choose from
     Arm tuned;
     json chosen = json::array();
     for (const Measured& reference : hard) {
@@ -221,15 +249,15 @@ class Analysis {
       for (const auto& [arm_key, arm] : arms) {
         if (arm_key.rule != rule_) continue;
         for (const Measured& run : arm) {
-          if ((*run.run)["seed"] == (*reference.run)["seed"] && run.tuning_nll < best->tuning_nll)
-            best = &run;
+          const bool same_seed = (*run.run)["seed"] == (*reference.run)["seed"];
+          if (same_seed && run.tuning_nll < best->tuning_nll) best = &run;
         }
       }
       tuned.push_back(*best);
       chosen.push_back((*best->run)["smoothing"]);
     }
-    if (arms.size() < 3) return;  // nothing to choose from
-    compare_arm(key, {{"rule", "tuned"}, {"smoothing", nullptr}, {"chosen", chosen}}, tuned, hard, false);
+    compare_arm(key, {{"rule", "tuned"}, {"smoothing", nullptr}, {"chosen", chosen}}, tuned, hard, false,
+                contrasts);
   }
 
   static bool is_primary_cell(const CellKey& key) {
@@ -241,13 +269,12 @@ class Analysis {
            (name == "augrc" && with_temperature);
   }
 
-  // Difference in differences: what smoothing does at 10 % wrong labels, less what it does without.
-  void keep_for_immunity(const CellKey& key, const Arm& arm, const Arm& hard) {
-    if (key.noise_kind != "symmetric" || !key.setting.starts_with("over-trained")) return;
-    if (key.noise != 0 && key.noise != .1) return;
-    immunity_[key.setting][key.noise] = paired(arm, hard, kMetrics[0], false, false);
+  static bool serves_immunity(const CellKey& key) {
+    return key.noise_kind == "symmetric" && key.setting.starts_with("over-trained") &&
+           (key.noise == 0 || key.noise == .1);
   }
 
+  // Difference in differences: what smoothing does at 10 % wrong labels, less what it does without.
   void compare_immunity() {
     for (const auto& [setting, by_noise] : immunity_) {
       if (by_noise.size() != 2 || by_noise.at(0).size() != by_noise.at(.1).size()) continue;
@@ -255,7 +282,8 @@ class Analysis {
       for (size_t seed = 0; seed < differences.size(); ++seed) {
         for (size_t i = 0; i < differences[seed].size(); ++i) differences[seed][i] -= by_noise.at(0)[seed][i];
       }
-      Contrast contrast = {.metric = &kMetrics[0], .primary = true, .margin = kMetrics[0].margin};
+      Contrast contrast = {
+          .metric = &kMetrics[kAccuracy], .primary = true, .margin = kMetrics[kAccuracy].margin};
       contrast.seeds = static_cast<int64_t>(differences.size());
       contrast.estimate = crossed(differences);
       contrast.shown = {{"setting", setting},
@@ -303,59 +331,6 @@ class Analysis {
     }
   }
 
-  // ---- Claims of the document ----
-
-  // Primary rows that pass, as evidence.
-  json evidence(const std::function<bool(const json&)>& wanted) const {
-    json rows = json::array();
-    for (const json& row : results_["comparisons"]) {
-      if (row["primary"] && wanted(row)) rows.push_back(row);
-    }
-    return rows;
-  }
-
-  // One word for several: true or false where all agree, conditional where smoothing helps in some.
-  static std::string combine(const json& rows) {
-    const auto all = [&](auto test) { return std::all_of(rows.begin(), rows.end(), test); };
-    const auto is = [](const char* word) {
-      return [word](const json& row) { return row["verdict"] == word; };
-    };
-    if (rows.empty()) return "not tested";
-    if (std::any_of(rows.begin(), rows.end(), is("screening"))) return "screening";
-    if (all(is("helps"))) return "true";
-    if (all([](const json& row) { return row["verdict"] == "hurts" || row["verdict"] == "negligible"; }))
-      return "false";
-    return std::any_of(rows.begin(), rows.end(), is("helps")) ? "conditional" : "inconclusive";
-  }
-
-  void add_claim(const char* id, const char* claim, const std::string& verdict, json evidence) {
-    results_["claims"].push_back({{"id", id},
-                                  {"claim", claim},
-                                  {"verdict", verdict},
-                                  {"evidence", {{"comparisons", std::move(evidence)}}}});
-  }
-
-  void make_claims() {
-    results_["claims"] = json::array();
-    const json immunity =
-        evidence([](const json& row) { return row["contrast"] == "difference in differences"; });
-    const json calibration = evidence(
-        [](const json& row) { return row["metric"] != "accuracy" && row["metric"] != "augrc_calibrated"; });
-    const json accuracy = evidence(
-        [](const json& row) { return row["metric"] == "accuracy" && row["contrast"] == "smoothed - hard"; });
-    add_claim("S6", "a model told that labels may be wrong is immune to a few wrong ones", combine(immunity),
-              immunity);
-    add_claim("S8", "a model that does not fit every label fully suffers less from wrong ones",
-              combine(immunity), immunity);
-    add_claim("S19", "smoothing gives better calibrated networks in almost all cases", combine(calibration),
-              calibration);
-    add_claim("S20", "immunity to a few wrong labels (summary)", combine(immunity), immunity);
-    add_claim("S21", "more accurate predictions on unseen data of the same kind", combine(accuracy),
-              accuracy);
-    add_claim("S21b", "more accurate predictions on unseen production data, under shift", "not tested",
-              json::array());
-  }
-
   json& results_;
   const std::string folder_, rule_;
   const std::map<CellKey, Cell> cells_;
@@ -365,8 +340,10 @@ class Analysis {
 
 }  // namespace
 
-void analyse(json& results, const std::string& folder, const std::string& rule) {
-  Analysis(results, folder, rule).run();
+void analyse(json& results, const std::string& folder, const std::string& rule,
+             const std::function<void(double)>& on_cell) {
+  Analysis(results, folder, rule).run(on_cell);
+  add_claims(results);
 }
 
 }  // namespace labelsmooth

@@ -3,6 +3,7 @@
 // claims.
 #pragma once
 
+#include <functional>  // std::function
 #include <nlohmann/json.hpp>
 #include <string>  // std::string
 
@@ -10,7 +11,10 @@ namespace labelsmooth {
 
 /// runs: as train_run returns them, with "dir" relative to `folder`, where their logits are read.
 /// rule: that of the smoothed arms of the primary family.
-/// Adds to `results` the keys "family" (size, tests found), "comparisons" and "claims".
-void analyse(nlohmann::json& results, const std::string& folder, const std::string& rule);
+/// Adds to `results` the keys "family", "comparisons" and "claims". on_cell, from any thread: the share of
+/// the work just done.
+void analyse(
+    nlohmann::json& results, const std::string& folder, const std::string& rule,
+    const std::function<void(double)>& on_cell = [](double) {});
 
 }  // namespace labelsmooth
