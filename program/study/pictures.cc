@@ -135,11 +135,12 @@ Shown shown_of(const std::vector<Arm>& arms, const std::string& setting, const s
 }
 
 json describe_shown(const Shown& shown) {
+  const Arm* arm = shown.hard ? shown.hard : shown.smoothed;
   return {{"setting", shown.setting},
           {"noise", shown.noise},
           {"smoothing", shown.smoothed ? json(shown.smoothed->smoothing()) : json()},
           {"rule", shown.smoothed ? shown.smoothed->shown["rule"] : json()},
-          {"seeds", (shown.hard ? shown.hard : shown.smoothed)->runs.size()}};
+          {"seeds", arm ? arm->runs.size() : 0}};
 }
 
 // Sums entries of many runs, then divides: a mean over seeds in a fixed order.
