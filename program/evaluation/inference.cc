@@ -34,11 +34,15 @@ Anova anova(const std::vector<std::vector<double>>& table) {
   for (size_t s = 0; s < seed_mean.size(); ++s) {
     for (size_t i = 0; i < item_mean.size(); ++i) {
       const double d = table[s][i] - pivot;
-      seed_mean[s] += d / items;
-      item_mean[i] += d / seeds;
+      seed_mean[s] += d;
+      item_mean[i] += d;
     }
-    mean += seed_mean[s] / seeds;
+    mean += seed_mean[s];
   }
+  // Divided once, so that counts that are equal give means that are.
+  for (double& m : seed_mean) m /= items;
+  for (double& m : item_mean) m /= seeds;
+  mean /= seeds * items;
   double seed = 0, item = 0, residual = 0;  // sums of squares
   for (const double m : seed_mean) seed += items * square(m - mean);
   for (const double m : item_mean) item += seeds * square(m - mean);

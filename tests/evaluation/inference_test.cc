@@ -243,5 +243,16 @@ TEST(Verdict, NoValueIsNotTested) {
   EXPECT_EQ(verdict(Estimate{}, kNaN, 0.01, Better::lower, 10, true), "not tested");
 }
 
+// Two seeds with the same number of wrong rows, in different places: no variance between them, to the last
+// bit.
+TEST(Crossed, EqualCountsHaveNoSeedVariance) {
+  std::vector<std::vector<double>> differences(2, std::vector<double>(97));
+  for (int i = 0; i < 29; ++i) differences[0][i] = differences[1][96 - i] = 1;
+  const Estimate estimate = crossed(differences);
+  EXPECT_DOUBLE_EQ(estimate.value, 29. / 97);
+  EXPECT_EQ(estimate.se, 0);
+  EXPECT_EQ(estimate.p, 0);
+}
+
 }  // namespace
 }  // namespace labelsmooth
