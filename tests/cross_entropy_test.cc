@@ -17,6 +17,7 @@
 #endif
 
 #include "batch.h"
+#include "error_of.h"
 #include "labelsmooth/parallel.h"
 
 namespace labelsmooth {
@@ -25,16 +26,6 @@ namespace {
 using ::testing::HasSubstr;
 constexpr double kInf = std::numeric_limits<double>::infinity();
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-
-template <class Call>
-std::string error_of(const Call& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 std::vector<double> row_losses(const Logits& logits, const Vector& labels, const Options& options) {
   std::vector<double> losses(static_cast<size_t>(logits.rows()));

@@ -7,6 +7,7 @@
 #include <cmath>   // std::log, std::isinf
 #include <vector>  // std::vector
 
+#include "error_of.h"
 #include "reference.h"
 
 namespace labelsmooth {
@@ -14,16 +15,6 @@ namespace {
 
 using ::testing::HasSubstr;
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-
-template <class Call>
-std::string error_of(const Call& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 // The document's example: K = 5, e = 0.1; figures worked out by hand in long double.
 TEST(Smoothing, DocumentExample) {
