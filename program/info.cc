@@ -4,15 +4,19 @@
 #include <fmt/ranges.h>  // fmt::join
 
 #include <filesystem>  // std::filesystem::is_directory
+#include <memory>      // std::make_shared
 #include <nlohmann/json.hpp>
 
+#include "command_line.h"
 #include "labelsmooth/isa.h"
 #include "labelsmooth/parallel.h"
+#include "study/data.h"
 #include "study/model.h"
 #include "verbs.h"
 #include "version.h"
 
 namespace labelsmooth {
+namespace {
 
 void info(bool json) {
   const bool found = std::filesystem::is_directory(kFashionMnistFolder);
@@ -32,6 +36,16 @@ void info(bool json) {
   fmt::print("threads        {}\n", threads());
   fmt::print("BLAS           {}\n", blas_description());
   fmt::print("fashion-mnist  {}\n", found ? kFashionMnistFolder : "not found");
+}
+
+}  // namespace
+
+void add_info(CLI::App& app) {
+  auto json = std::make_shared<bool>(false);
+  CLI::App* verb = app.add_subcommand("info", "version, instruction sets, threads, BLAS, data found");
+  verb->add_flag("--json", *json, "print one JSON object");
+  add_threads(verb);
+  verb->callback([json] { info(*json); });
 }
 
 }  // namespace labelsmooth

@@ -2,15 +2,27 @@
 // loss: the library on files, a reference for other implementations.
 #include <fmt/format.h>  // fmt::print
 
-#include <cmath>  // std::isfinite
+#include <cmath>   // std::isfinite
+#include <memory>  // std::make_shared
 #include <nlohmann/json.hpp>
 
+#include "command_line.h"
 #include "errors.h"
 #include "io/npy.h"
+#include "labelsmooth/cross_entropy.h"
+#include "smoothing_of.h"
 #include "verbs.h"
 
 namespace labelsmooth {
 namespace {
+
+struct LossOptions {
+  std::string logits, labels, class_weights, prior, grad, losses, rule = "uniform";
+  double smoothing = 0;
+  int64_t axis = -1, ignore_index = -100;
+  std::string reduction = "mean", empty = "nan";
+  bool json = false;
+};
 
 std::string shape_text(const std::vector<int64_t>& shape) {
   return fmt::format("({}{})", fmt::join(shape, ", "), shape.size() == 1 ? "," : "");
@@ -105,8 +117,6 @@ Result run(const LossOptions& options) {
   return result;
 }
 
-}  // namespace
-
 void loss(const LossOptions& options) {
   if ((options.rule == "prior") != !options.prior.empty()) {
     throw UsageError("--prior", "a file and --rule prior belong together");
@@ -150,6 +160,31 @@ void loss(const LossOptions& options) {
   if (result.first_impossible_row >= 0) {
     fmt::print("row {} is the first whose label has logit -inf\n", result.first_impossible_row);
   }
+}
+
+}  // namespace
+
+void add_loss(CLI::App& app) {
+  auto o = std::make_shared<LossOptions>();
+  CLI::App* verb = app.add_subcommand("loss", "loss and gradient of files (.npy, - is standard input)");
+  verb->add_option("LOGITS", o->logits, "f32 or f64, any number of dimensions")->required();
+  verb->add_option("LABELS", o->labels, "integers, the logits' shape without the class axis")->required();
+  verb->add_option("--smoothing", o->smoothing, "amount of smoothing")->check(kUnit);
+  verb->add_option("--rule", o->rule, std::string(kRules) + ", or prior with --prior");
+  verb->add_option("--prior", o->prior, "(classes,), sums to 1");
+  verb->add_option("--axis", o->axis, "the class axis");
+  verb->add_option("--class-weights", o->class_weights, "(classes,), per term as in PyTorch");
+  verb->add_option("--ignore-index", o->ignore_index, "rows with this label do not count")
+      ->check(at_least(std::numeric_limits<int64_t>::min()));
+  verb->add_option("--reduction", o->reduction, "over the rows")
+      ->check(CLI::IsMember({"mean", "sum", "none"}));
+  verb->add_option("--empty", o->empty, "what a mean over nothing is")
+      ->check(CLI::IsMember({"nan", "zero", "error"}));
+  verb->add_option("--grad", o->grad, "write the gradient of the reduced loss");
+  verb->add_option("--losses", o->losses, "write the weighted, undivided row losses as f64");
+  verb->add_flag("--json", o->json, "print one JSON object");
+  add_threads(verb);
+  verb->callback([o] { loss(*o); });
 }
 
 }  // namespace labelsmooth

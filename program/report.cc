@@ -5,12 +5,20 @@
 #include <fmt/format.h>  // fmt::print
 
 #include <filesystem>  // std::filesystem::path
+#include <memory>      // std::make_shared
 #include <nlohmann/json.hpp>
 
 #include "io/file.h"
 #include "verbs.h"
 
 namespace labelsmooth {
+namespace {
+
+struct ReportOptions {
+  std::string results, out;  // out empty: report.html beside the results
+  std::string language = "en";
+  bool json = false;
+};
 
 void report(const ReportOptions& options) {
   const io::MappedFile file(options.results);
@@ -29,4 +37,17 @@ void report(const ReportOptions& options) {
   }
 }
 
+}  // namespace
+
+void add_report(CLI::App& app) {
+  auto o = std::make_shared<ReportOptions>();
+  CLI::App* verb = app.add_subcommand("report", "results.json as one HTML page that needs nothing else");
+  verb->add_option("RESULTS", o->results, "a results.json of study")->required();
+  verb->add_option("-o,--out", o->out, "the page, report.html beside the results by default");
+  verb->add_option("--lang", o->language, "its language")->check(CLI::IsMember({"en", "zh"}));
+  verb->add_flag("--json", o->json, "print one JSON object");
+  verb->callback([o] { report(*o); });
+}
+
 }  // namespace labelsmooth
+#include <memory>  // std::make_shared

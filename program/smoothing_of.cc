@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
+#include "smoothing_of.h"
+
 #include <fmt/format.h>  // fmt::format
 
 #include "errors.h"
-#include "verbs.h"
 
 namespace labelsmooth {
 

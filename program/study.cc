@@ -10,17 +10,20 @@
 #include <exception>   // std::exception_ptr
 #include <filesystem>  // std::filesystem
 #include <fstream>     // std::ifstream
+#include <memory>      // std::make_shared
 #include <mutex>       // std::mutex
 #include <nlohmann/json.hpp>
 #include <set>     // std::set
 #include <thread>  // std::thread
 
+#include "command_line.h"
 #include "errors.h"
 #include "io/file.h"
 #include "labelsmooth/isa.h"
 #include "labelsmooth/parallel.h"
 #include "progress.h"
 #include "report/report.h"
+#include "smoothing_of.h"
 #include "study/analysis.h"
 #include "study/grid.h"
 #include "study/model.h"
@@ -34,6 +37,17 @@ namespace {
 
 using nlohmann::json;
 namespace fs = std::filesystem;
+
+struct StudyOptions {
+  std::string preset = "quick", data = "fashion-mnist", rule = "uniform";
+  std::string out;  // empty: study/quick, study/full or study/custom
+  // Any of these replaces the preset's settings by one grid.
+  std::optional<std::vector<double>> smoothings, noises;
+  std::optional<int64_t> seeds, train_size, epochs;
+  std::optional<double> weight_decay;
+  uint64_t seed = 1;
+  bool resume = false, json = false, quiet = false;
+};
 
 // ---- The plan ----
 
@@ -209,8 +223,6 @@ int terminal_width() {
   return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 132;
 }
 
-}  // namespace
-
 void study(const StudyOptions& options) {
   const std::vector<RunConfig> runs = plan(options);
   const Dataset data = load_dataset(options.data);
@@ -236,6 +248,34 @@ void study(const StudyOptions& options) {
   } else {
     fmt::print("{}{}\n{}\n", verdict_box(results, terminal_width()), path, page);
   }
+}
+
+}  // namespace
+
+void add_study(CLI::App& app) {
+  auto o = std::make_shared<StudyOptions>();
+  CLI::App* verb = app.add_subcommand("study", "train the grid, evaluate, and say what smoothing did");
+  verb->add_option("--preset", o->preset, "quick (66 runs) or full (830 runs)")
+      ->check(CLI::IsMember({"quick", "full"}));
+  verb->add_option("--data", o->data, "fashion-mnist, or a folder of IDX or .npy files");
+  add_list(verb, "--smoothings", o->smoothings,
+           "amounts; this and the next five replace the preset by one grid")
+      ->check(kUnit);
+  add_list(verb, "--noises", o->noises, "rates of wrong labels")->check(kUnit);
+  verb->add_option("--seeds", o->seeds, "runs per combination")->check(at_least(1));
+  verb->add_option("--train-size", o->train_size, "training images; validation is a fifth of it on top")
+      ->check(at_least(20));
+  verb->add_option("--epochs", o->epochs, "passes over the training images")->check(at_least(1));
+  verb->add_option("--weight-decay", o->weight_decay, "decoupled weight decay")->check(kNonNegative);
+  verb->add_option("--rule", o->rule, "of the smoothed runs: uniform, others, flip or additive");
+  verb->add_option("--seed", o->seed, "the first seed")->check(at_least(0));
+  verb->add_option("--out", o->out,
+                   "folder of the results, study/quick, study/full or study/custom by default");
+  verb->add_flag("--resume", o->resume, "go on with a study that was stopped");
+  verb->add_flag("--quiet", o->quiet, "no progress");
+  verb->add_flag("--json", o->json, "print results.json in place of the verdict box");
+  add_threads(verb);
+  verb->callback([o] { study(*o); });
 }
 
 }  // namespace labelsmooth

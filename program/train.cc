@@ -2,14 +2,29 @@
 // train: one run of the study, by hand.
 #include <fmt/format.h>  // fmt::print
 
+#include <memory>  // std::make_shared
 #include <nlohmann/json.hpp>
 
+#include "command_line.h"
 #include "errors.h"
 #include "progress.h"
+#include "smoothing_of.h"
+#include "study/data.h"
 #include "study/model.h"
+#include "study/training.h"
 #include "verbs.h"
 
 namespace labelsmooth {
+namespace {
+
+struct TrainOptions {
+  std::string data = "fashion-mnist", out, rule = "uniform";
+  double smoothing = 0, noise = 0, weight_decay = 0;
+  int64_t train_size = 2000, epochs = 60;
+  std::vector<int64_t> hidden = {256, 256};
+  uint64_t seed = 1;
+  bool json = false, quiet = false;
+};
 
 void train(const TrainOptions& options) {
   RunConfig config;
@@ -56,6 +71,28 @@ void train(const TrainOptions& options) {
                100 * fit["memorised"].get<double>(), 100 * fit["recovered"].get<double>());
   }
   if (!options.out.empty()) fmt::print("files in {}\n", options.out);
+}
+
+}  // namespace
+
+void add_train(CLI::App& app) {
+  auto o = std::make_shared<TrainOptions>();
+  CLI::App* verb = app.add_subcommand("train", "one training run");
+  verb->add_option("--data", o->data, "fashion-mnist, or a folder of IDX or .npy files");
+  verb->add_option("--smoothing", o->smoothing, "amount of smoothing")->check(kUnit);
+  verb->add_option("--rule", o->rule, kRules);
+  verb->add_option("--noise", o->noise, "rate of wrong labels")->check(kUnit);
+  verb->add_option("--weight-decay", o->weight_decay, "decoupled weight decay")->check(kNonNegative);
+  verb->add_option("--epochs", o->epochs, "passes over the training images")->check(at_least(1));
+  verb->add_option("--train-size", o->train_size, "training images; validation is a fifth of it on top")
+      ->check(at_least(20));
+  add_list(verb, "--hidden", o->hidden, "widths of the hidden layers")->check(at_least(1));
+  verb->add_option("--seed", o->seed, "of the split, the noise, the weights and the order")
+      ->check(at_least(0));
+  verb->add_option("--out", o->out, "folder for logits, labels and metrics.jsonl");
+  verb->add_flag("--quiet", o->quiet, "no progress");
+  verb->add_flag("--json", o->json, "print one JSON object");
+  verb->callback([o] { train(*o); });
 }
 
 }  // namespace labelsmooth

@@ -9,9 +9,9 @@
 #include "evaluation/inference.h"
 #include "evaluation/items.h"
 #include "evaluation/metrics.h"
+#include "smoothing_of.h"
 #include "study/run_files.h"
 #include "study/training.h"
-#include "verbs.h"  // smoothing_of
 
 namespace labelsmooth {
 namespace {
