@@ -39,7 +39,7 @@ Logits logits_of(const io::Array& array, const std::string& file, int64_t axis) 
   const auto rank = static_cast<int64_t>(array.shape.size());
   if (rank == 0) throw Error(file, "a single number found, logits need at least one dimension");
   if (!is_float(array.dtype))
-    throw Error(file, std::string("has type ") + name(array.dtype) + ", f32 and f64 are allowed");
+    throw Error(file, std::string("has type ") + name(array.dtype) + ", f32, f64, f16 and bf16 are allowed");
   if (axis < -rank || axis >= rank) {
     throw UsageError("--axis",
                      fmt::format("{} found, {} to {} is allowed for {}", axis, -rank, rank - 1, file));

@@ -12,7 +12,7 @@ namespace {
 void check_prior(const Vector& prior, int64_t classes) {
   if (prior.data == nullptr) throw Error("prior", "null data");
   if (!is_float(prior.dtype)) {
-    throw Error("prior", std::string("has type ") + name(prior.dtype) + ", f32 and f64 are allowed");
+    throw Error("prior", std::string("has type ") + name(prior.dtype) + ", floating types are allowed");
   }
   if (prior.size != classes) {
     throw Error("prior", "has " + std::to_string(prior.size) + " entries, there are " +

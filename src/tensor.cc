@@ -3,15 +3,18 @@
 
 #include <limits>  // std::numeric_limits
 
+#include "half.h"
+
 namespace labelsmooth {
 
 const char* name(DType dtype) {
-  constexpr const char* kNames[] = {"f32", "f64", "i8", "u8", "i16", "u16", "i32", "u32", "i64", "u64"};
+  constexpr const char* kNames[] = {"f32", "f64", "f16", "bf16", "i8",  "u8",
+                                    "i16", "u16", "i32", "u32",  "i64", "u64"};
   return kNames[static_cast<int>(dtype)];
 }
 
 size_t size_bytes(DType dtype) {
-  constexpr size_t kSizes[] = {4, 8, 1, 1, 2, 2, 4, 4, 8, 8};
+  constexpr size_t kSizes[] = {4, 8, 2, 2, 1, 1, 2, 2, 4, 4, 8, 8};
   return kSizes[static_cast<int>(dtype)];
 }
 
@@ -36,6 +39,19 @@ int64_t Vector::label(int64_t i) const {
     }
     default:
       return static_cast<const int64_t*>(data)[i];
+  }
+}
+
+double Vector::real(int64_t i) const {
+  switch (dtype) {
+    case DType::f64:
+      return static_cast<const double*>(data)[i];
+    case DType::f16:
+      return widen(static_cast<const f16*>(data)[i]);
+    case DType::bf16:
+      return widen(static_cast<const bf16*>(data)[i]);
+    default:
+      return static_cast<const float*>(data)[i];
   }
 }
 

@@ -22,7 +22,7 @@ int64_t product(const char* argument, int64_t x, int64_t y) {
 
 template <class Void>
 void check_shape(const char* argument, const View<Void>& view) {
-  if (!is_float(view.dtype)) {
+  if (view.dtype != DType::f32 && view.dtype != DType::f64) {
     throw Error(argument, std::string("have type ") + name(view.dtype) + ", f32 and f64 are allowed");
   }
   if (view.outer < 0 || view.classes < 0 || view.inner < 0) {
@@ -81,7 +81,7 @@ void check_class_weights(const Vector& weights, int64_t total_classes) {
   if (weights.data == nullptr) throw Error("class_weights", "null data");
   if (!is_float(weights.dtype)) {
     throw Error("class_weights",
-                std::string("have type ") + name(weights.dtype) + ", f32 and f64 are allowed");
+                std::string("have type ") + name(weights.dtype) + ", floating types are allowed");
   }
   if (weights.size != total_classes) {
     throw Error("class_weights",
@@ -163,7 +163,7 @@ void check_gradient(const Logits& logits, const Gradient& dlogits, const Options
   }
   if (upstream.rows.empty()) return;
   if (options.reduction != Reduction::none) throw Error("upstream", "rows are for the reduction none");
-  if (!is_float(upstream.rows.dtype)) throw Error("upstream", "f32 and f64 are allowed");
+  if (!is_float(upstream.rows.dtype)) throw Error("upstream", "floating types are allowed");
   check_size("upstream", upstream.rows.size, logits.rows());
   if (upstream.rows.data == nullptr) throw Error("upstream", "null data");
 }

@@ -16,6 +16,7 @@ function(labelsmooth_test path)
 endfunction()
 
 labelsmooth_test(tensor)
+labelsmooth_test(half)
 labelsmooth_test(smoothing labelsmooth_reference)
 labelsmooth_test(row_summary)
 labelsmooth_test(isa)

@@ -11,24 +11,40 @@
 
 namespace labelsmooth {
 
-enum class DType : uint8_t { f32, f64, i8, u8, i16, u16, i32, u32, i64, u64 };
+enum class DType : uint8_t { f32, f64, f16, bf16, i8, u8, i16, u16, i32, u32, i64, u64 };
+
+/// What C++20 has no types for: IEEE binary16, and the upper half of an f32.
+struct f16 {
+  uint16_t bits = 0;
+};
+struct bf16 {
+  uint16_t bits = 0;
+};
 
 /// "f32", "i64", ...
 const char* name(DType dtype);
 size_t size_bytes(DType dtype);
-constexpr bool is_float(DType dtype) { return dtype == DType::f32 || dtype == DType::f64; }
+constexpr bool is_float(DType dtype) { return dtype <= DType::bf16; }
 
 /// The DType of a C++ type; integers by width and sign, so that long and long long both work.
 template <class T>
 constexpr DType dtype_of() {
-  static_assert(std::is_same_v<T, float> || std::is_same_v<T, double> || std::is_integral_v<T>);
-  if constexpr (std::is_same_v<T, float>) return DType::f32;
-  if constexpr (std::is_same_v<T, double>) return DType::f64;
-  constexpr bool kSigned = std::is_signed_v<T>;
-  if constexpr (sizeof(T) == 1) return kSigned ? DType::i8 : DType::u8;
-  if constexpr (sizeof(T) == 2) return kSigned ? DType::i16 : DType::u16;
-  if constexpr (sizeof(T) == 4) return kSigned ? DType::i32 : DType::u32;
-  return kSigned ? DType::i64 : DType::u64;
+  if constexpr (std::is_same_v<T, float>) {
+    return DType::f32;
+  } else if constexpr (std::is_same_v<T, double>) {
+    return DType::f64;
+  } else if constexpr (std::is_same_v<T, f16>) {
+    return DType::f16;
+  } else if constexpr (std::is_same_v<T, bf16>) {
+    return DType::bf16;
+  } else {
+    static_assert(std::is_integral_v<T>);
+    constexpr bool kSigned = std::is_signed_v<T>;
+    if constexpr (sizeof(T) == 1) return kSigned ? DType::i8 : DType::u8;
+    if constexpr (sizeof(T) == 2) return kSigned ? DType::i16 : DType::u16;
+    if constexpr (sizeof(T) == 4) return kSigned ? DType::i32 : DType::u32;
+    return kSigned ? DType::i64 : DType::u64;
+  }
 }
 
 /// What was wrong with an argument. what() is one line: "ARGUMENT: what was found, what is allowed".
@@ -97,8 +113,8 @@ struct View {
 using Logits = View<const void>;
 using Gradient = View<void>;
 
-/// A borrowed vector, contiguous: labels are of any integer type, weights of f32 or f64. A temporary given to
-/// a member of Options dangles: keep the vector alive.
+/// A borrowed vector, contiguous: labels are of any integer type, weights of any floating one. A temporary
+/// given to a member of Options dangles: keep the vector alive.
 struct Vector {
   Vector() = default;
   Vector(const void* data, DType dtype, int64_t size) : data(data), dtype(dtype), size(size) {}
@@ -112,9 +128,7 @@ struct Vector {
   bool empty() const { return size == 0; }
   /// Element i; a u64 label past the int64 range reads as the largest int64, which no row allows.
   int64_t label(int64_t i) const;
-  double real(int64_t i) const {
-    return dtype == DType::f32 ? static_cast<const float*>(data)[i] : static_cast<const double*>(data)[i];
-  }
+  double real(int64_t i) const;
 
   const void* data = nullptr;
   DType dtype = DType::i64;

@@ -18,9 +18,9 @@ namespace {
 constexpr std::string_view kMagic = "\x93NUMPY";
 constexpr size_t kMaxHeaderBytes = size_t{1} << 16;
 constexpr size_t kMaxRank = 8;
-constexpr std::string_view kDescr[] = {"<f4", "<f8", "|i1", "|u1", "<i2",
-                                       "<u2", "<i4", "<u4", "<i8", "<u8"};  // in the order of DType
-constexpr const char* kAllowed = "allowed are <f4 <f8 |i1 |u1 <i2 <u2 <i4 <u4 <i8 <u8";
+constexpr std::string_view kDescr[] = {"<f4", "<f8", "<f2", "<V2", "|i1", "|u1",
+                                       "<i2", "<u2", "<i4", "<u4", "<i8", "<u8"};  // in the order of DType
+constexpr const char* kAllowed = "allowed are <f4 <f8 <f2 <V2 |i1 |u1 <i2 <u2 <i4 <u4 <i8 <u8";
 
 const char* refused_kind(std::string_view descr) {
   if (descr.starts_with('>')) return "big-endian";
@@ -30,7 +30,7 @@ const char* refused_kind(std::string_view descr) {
     case 'c':
       return "complex";
     case 'f':
-      return descr.substr(1) == "f2" ? "half precision" : "unknown";
+      return "unknown";
     case 'O':
       return "Python objects";
     case 'S':

@@ -24,8 +24,8 @@ struct Array {
   std::shared_ptr<const void> owner;  // keeps `data` alive; null where parse_npy borrows the caller's bytes
 };
 
-/// Versions 1 to 3, little-endian <f4 <f8 |i1 |u1 <i2 <u2 <i4 <u4 <i8 <u8, up to 8 dimensions. The file ends
-/// where the header says. "-" is standard input.
+/// Versions 1 to 3, little-endian <f4 <f8 <f2, <V2 (bf16 as ml_dtypes writes it), |i1 |u1 <i2 <u2 <i4 <u4 <i8
+/// <u8, up to 8 dimensions. The file ends where the header says. "-" is standard input.
 Array read_npy(const std::string& path);
 /// The same of bytes in memory, which must outlive the array; copies only data that are misaligned.
 Array parse_npy(std::span<const std::byte> bytes, const std::string& name);

@@ -188,15 +188,15 @@ TEST(ParseNpy, ZeroDimensionsPromiseNothing) {
 
 TEST(ParseNpy, RefusesTypesByName) {
   const std::pair<const char*, const char*> types[] = {
-      {">f4", "big-endian"}, {">i8", "big-endian"}, {"<f2", "half precision"}, {"|b1", "boolean"},
-      {"<c8", "complex"},    {"<c16", "complex"},   {"|O", "Python objects"},  {"<U5", "strings"},
-      {"|S5", "strings"},    {"|V2", "raw bytes"},  {"<M8[ns]", "dates"},      {"<m8[s]", "dates"},
-      {"<f16", "unknown"},   {"f4", "unknown"},     {"", "unknown"},           {"<", "unknown"},
-      {"<i1", "unknown"},    {"=f4", "unknown"},
+      {">f4", "big-endian"}, {">i8", "big-endian"},    {"|b1", "boolean"},  {"<c8", "complex"},
+      {"<c16", "complex"},   {"|O", "Python objects"}, {"<U5", "strings"},  {"|S5", "strings"},
+      {"|V2", "raw bytes"},  {"<M8[ns]", "dates"},     {"<m8[s]", "dates"}, {"<f16", "unknown"},
+      {"f4", "unknown"},     {"", "unknown"},          {"<", "unknown"},    {"<i1", "unknown"},
+      {"=f4", "unknown"},
   };
   for (const auto& [descr, kind] : types) {
     const std::string expected = "type '" + std::string(descr) + "' is " + kind +
-                                 ", allowed are <f4 <f8 |i1 |u1 <i2 <u2 <i4 <u4 <i8 <u8";
+                                 ", allowed are <f4 <f8 <f2 <V2 |i1 |u1 <i2 <u2 <i4 <u4 <i8 <u8";
     EXPECT_THAT(refusal(npy(dictionary(descr, "(1,)"), "abcd")), HasSubstr(expected));
   }
   EXPECT_THAT(refusal(npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}", "abcd")),

@@ -267,9 +267,8 @@ class LossErrors(Case):
 
     def test_shapes_and_types(self):
         z, y = self.z, self.y
-        self.refuse(1, ["y.npy", "i64", "f32 and f64"], "loss", y, y)
+        self.refuse(1, ["y.npy", "i64", "f64"], "loss", y, y)
         self.refuse(1, ["z.npy", "f64", "integers"], "loss", z, z)
-        self.refuse(1, ["h.npy", "half precision"], "loss", self.save("h.npy", np.zeros((4, 3), "f2")), y)
         self.refuse(1, ["b.npy", "boolean"], "loss", z, self.save("b.npy", np.zeros(4, bool)))
         self.refuse(
             1, ["s.npy", "(3,) found", "(4,) is needed"], "loss", z, self.save("s.npy", np.zeros(3, int))
