@@ -217,15 +217,43 @@ void Summarize(const T* z, int64_t n, PriorSum prior, const T* v, bool entropy, 
 }
 
 template <class T>
-void DifferentiateChunk(const T* z, int64_t n, double max, double probability_factor, double prior_factor,
-                        const T* v, T* dz) {
+double Dot(const T* z, int64_t n, double max, const T* v) {
+  const hn::ScalableTag<T> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto vmax = hn::Set(d, static_cast<T>(max));
+  LaneSum<decltype(d)> sum(d);
+  const auto add = [&](hn::Vec<decltype(d)> logit, hn::Vec<decltype(d)> weight) {
+    sum.MulAdd(weight, hn::IfThenElseZero(hn::Ne(weight, hn::Zero(d)), hn::Sub(logit, vmax)));
+  };
+  const int64_t whole = n / lanes * lanes;
+  for (int64_t begin = 0; begin < whole; begin += kBlockVectors / 2 * lanes) {
+    const int64_t end = std::min(whole, begin + kBlockVectors / 2 * lanes);
+    for (int64_t i = begin; i < end; i += lanes) add(hn::LoadU(d, z + i), hn::LoadU(d, v + i));
+    sum.CloseBlock(d);
+  }
+  if (whole < n) {
+    add(LoadPart(d, z + whole, n - whole, T{0}), LoadPart(d, v + whole, n - whole, T{0}));
+    sum.CloseBlock(d);
+  }
+  return sum.Value();
+}
+
+template <bool kEntropy, class T>
+HWY_INLINE void DifferentiateChunk(const T* z, int64_t n, double max, double probability_factor,
+                                   double entropy_factor, double prior_factor, const T* v, T* dz) {
   const hn::ScalableTag<T> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const auto vmax = hn::Set(d, static_cast<T>(max));
   const auto p_factor = hn::Set(d, static_cast<T>(probability_factor));
+  const auto x_factor = hn::Set(d, static_cast<T>(entropy_factor));
   const auto v_factor = hn::Set(d, static_cast<T>(prior_factor));
   const auto value = [&](hn::Vec<decltype(d)> logit, hn::Vec<decltype(d)> prior) {
-    return hn::MulSub(ExpNonPositive(d, hn::Sub(logit, vmax)), p_factor, prior);
+    const auto x = hn::Sub(logit, vmax);
+    auto factor = p_factor;
+    // Where exp(x) is 0, x may be -inf: bound x so that the product is 0 too.
+    if constexpr (kEntropy)
+      factor = hn::MulAdd(hn::Max(x, hn::Set(d, 2 * ExpConstants<T>::kLeast)), x_factor, p_factor);
+    return hn::MulSub(ExpNonPositive(d, x), factor, prior);
   };
   int64_t i = 0;
   for (; i + lanes <= n; i += lanes) {
@@ -240,11 +268,19 @@ void DifferentiateChunk(const T* z, int64_t n, double max, double probability_fa
   }
 }
 
+template <class T>
+void Differentiate(const T* z, int64_t n, double max, double probability_factor, double entropy_factor,
+                   double prior_factor, const T* v, T* dz) {
+  entropy_factor == 0
+      ? DifferentiateChunk<false>(z, n, max, probability_factor, 0, prior_factor, v, dz)
+      : DifferentiateChunk<true>(z, n, max, probability_factor, entropy_factor, prior_factor, v, dz);
+}
+
 // One table per instruction set; HWY_EXPORT collects them.
 inline const Kernels* TargetKernels() {
   static constexpr Kernels kKernels = {nullptr,
-                                       {&Summarize<float>, &DifferentiateChunk<float>},
-                                       {&Summarize<double>, &DifferentiateChunk<double>}};
+                                       {&Summarize<float>, &Dot<float>, &Differentiate<float>},
+                                       {&Summarize<double>, &Dot<double>, &Differentiate<double>}};
   return &kKernels;
 }
 

@@ -20,10 +20,12 @@ template <class T>
 struct ChunkKernels {
   /// Sums of z over the chunk's own max; tail_z only if `entropy`.
   void (*summarize)(const T* z, int64_t n, PriorSum prior, const T* v, bool entropy, ChunkSums& sums);
-  /// dz_k = probability_factor * exp(z_k - max) - prior_factor * v_k, with v_k = 1 where v is null.
-  /// max is finite and >= z. dz may be z.
-  void (*gradient)(const T* z, int64_t n, double max, double probability_factor, double prior_factor,
-                   const T* v, T* dz);
+  /// Sum of v_k (z_k - max), a term of v_k = 0 being 0 at z_k = -inf too. max is finite and >= z.
+  double (*dot)(const T* z, int64_t n, double max, const T* v);
+  /// dz_k = exp(x) * (probability_factor + entropy_factor * x) - prior_factor * v_k, x = z_k - max, with v_k
+  /// = 1 where v is null. max is finite and >= z. dz may be z.
+  void (*gradient)(const T* z, int64_t n, double max, double probability_factor, double entropy_factor,
+                   double prior_factor, const T* v, T* dz);
 };
 
 struct Kernels {

@@ -21,15 +21,21 @@ int64_t product(const char* argument, int64_t x, int64_t y) {
 }
 
 template <class Void>
+std::string shape_text(const View<Void>& view) {
+  return "(" + text(view.outer) + ", " + text(view.classes) + ", " + text(view.inner) + ")";
+}
+
+template <class Void>
 void check_shape(const char* argument, const View<Void>& view) {
-  if (view.dtype != DType::f32 && view.dtype != DType::f64) {
-    throw Error(argument, std::string("have type ") + name(view.dtype) + ", f32 and f64 are allowed");
+  if (!is_float(view.dtype)) {
+    throw Error(argument,
+                std::string("have type ") + name(view.dtype) + ", f32, f64, f16 and bf16 are allowed");
   }
-  if (view.outer < 0 || view.classes < 0 || view.inner < 0) {
-    throw Error(argument, "shape (" + text(view.outer) + ", " + text(view.classes) + ", " + text(view.inner) +
-                              ") found, no negative size is allowed");
+  if (view.outer < 0 || view.classes < 0 || view.inner < 0 || view.padding < 0) {
+    throw Error(argument, "shape " + shape_text(view) + " found, no negative size is allowed");
   }
-  const int64_t elements = product(argument, product(argument, view.outer, view.inner), view.classes);
+  const int64_t elements =
+      product(argument, product(argument, view.outer, view.inner), view.classes + view.padding);
   if (view.data == nullptr && elements > 0) throw Error(argument, "null data");
 }
 
@@ -39,8 +45,9 @@ struct Axis {
 };
 template <class Void>
 std::vector<Axis> axes(const View<Void>& view) {
-  std::vector<Axis> list = {
-      {view.outer, view.outer_stride}, {view.classes, view.class_stride}, {view.inner, view.inner_stride}};
+  std::vector<Axis> list = {{view.outer, view.outer_stride},
+                            {view.classes + view.padding, view.class_stride},
+                            {view.inner, view.inner_stride}};
   std::erase_if(list, [](const Axis& axis) { return axis.count == 1; });
   return list;
 }
@@ -70,29 +77,174 @@ void check_distinct(const Gradient& dlogits) {
   }
 }
 
+template <class Void>
+bool overlap(const View<Void>& view, const Gradient& dlogits) {
+  if (view.rows() == 0 || view.classes == 0) return false;
+  const Extent read = extent(view), written = extent(dlogits);
+  return read.first < written.last && written.first < read.last;
+}
+
 bool same_memory(const Logits& logits, const Gradient& dlogits) {
   const auto equal = [](const Axis& x, const Axis& y) { return x.count == y.count && x.stride == y.stride; };
   const std::vector<Axis> x = axes(logits), y = axes(dlogits);
   return logits.data == dlogits.data && std::equal(x.begin(), x.end(), y.begin(), y.end(), equal);
 }
 
-void check_class_weights(const Vector& weights, int64_t total_classes) {
-  if (weights.empty()) return;
-  if (weights.data == nullptr) throw Error("class_weights", "null data");
-  if (!is_float(weights.dtype)) {
-    throw Error("class_weights",
-                std::string("have type ") + name(weights.dtype) + ", floating types are allowed");
+// Real numbers by class or by row, all finite.
+void check_reals(const char* argument, const Vector& vector, int64_t size, const char* of) {
+  if (vector.empty()) return;
+  if (vector.data == nullptr) throw Error(argument, "null data");
+  if (!is_float(vector.dtype))
+    throw Error(argument,
+                std::string("have type ") + name(vector.dtype) + ", f32, f64, f16 and bf16 are allowed");
+  if (vector.size != size)
+    throw Error(argument, text(vector.size) + " found, there are " + text(size) + " " + of);
+  for (int64_t i = 0; i < size; ++i) {
+    if (std::isfinite(vector.real(i))) continue;
+    const bool by_row = std::string(of) == "rows";
+    throw Error(argument,
+                (by_row ? "row " : "class ") + text(i) + " has " + std::to_string(vector.real(i)) +
+                    ", finite values are allowed",
+                by_row ? i : -1);
   }
-  if (weights.size != total_classes) {
-    throw Error("class_weights",
-                text(weights.size) + " found, there are " + text(total_classes) + " classes");
+}
+
+void check_unit(const char* argument, const Vector& vector, bool by_row) {
+  for (int64_t i = 0; i < vector.size; ++i) {
+    const double value = vector.real(i);
+    if (value >= 0 && value <= 1) continue;
+    throw Error(
+        argument,
+        (by_row ? "row " : "class ") + text(i) + " has " + std::to_string(value) + ", 0 to 1 is allowed",
+        by_row ? i : -1);
   }
-  for (int64_t k = 0; k < total_classes; ++k) {
-    if (!std::isfinite(weights.real(k))) {
-      throw Error("class_weights", "class " + text(k) + " has " + std::to_string(weights.real(k)) +
-                                       ", finite values are allowed");
+}
+
+// A view of the logits' shape, strides and type its own.
+template <class Void>
+void check_like(const char* argument, const View<Void>& view, const Logits& logits) {
+  if (view.outer == logits.outer && view.classes == logits.classes && view.inner == logits.inner) return;
+  throw Error(argument, "shape " + shape_text(view) + " found, the logits' is " + shape_text(logits));
+}
+
+void check_label_type(const char* argument, const Vector& labels, int64_t rows) {
+  if (is_float(labels.dtype))
+    throw Error(argument, std::string("have type ") + name(labels.dtype) + ", integers are allowed");
+  check_size(argument, labels.size, rows);
+  if (labels.data == nullptr && rows > 0) throw Error(argument, "null data");
+}
+
+// Every label is a class; `other`, where given, is the mixed second: a row counts unless both are ignored.
+void check_labels(const Vector& labels, const Vector& other, int64_t total_classes, const Options& options) {
+  const auto ignored = [&](int64_t label) { return options.ignore_index && label == *options.ignore_index; };
+  for (int64_t row = 0; row < labels.size; ++row) {
+    const int64_t label = labels.label(row);
+    if (ignored(label) && (other.empty() || ignored(other.label(row)))) continue;
+    if (label >= 0 && label < total_classes) continue;
+    std::string allowed = "0 to " + text(total_classes - 1);
+    if (options.ignore_index) allowed += " and the ignored " + text(*options.ignore_index);
+    if (!other.empty()) allowed += " where both labels are";
+    throw Error("labels", "row " + text(row) + " has " + text(label) + ", " + allowed + " are allowed", row);
+  }
+}
+
+void check_prior(const Target& target, int64_t rows, int64_t total_classes, const Options& options,
+                 const Logits* logits) {
+  const Prior& prior = options.smoothing.prior;
+  if (prior.empty()) return;
+  if (options.smoothing.rule != Rule::uniform) throw Error("prior", "only the rule uniform takes a prior");
+  const auto counts = [&](int64_t row) {
+    return target.labels.empty() || target.labels.label(row) != options.ignore_index;
+  };
+  if (prior.kind == Prior::Kind::shared) {
+    affine(options.smoothing.at(0), total_classes);  // which checks it
+  } else if (prior.kind == Prior::Kind::by_label) {
+    if (target.kind != Target::Kind::labels)
+      throw Error("prior", "by label needs one label a row; mixed and dense targets take one by row");
+    check_shape("prior", prior.rows);
+    if (prior.rows.rows() != total_classes || prior.rows.classes != total_classes) {
+      throw Error("prior", "shape " + shape_text(prior.rows) + " found, by label it is (" +
+                               text(total_classes) + ", " + text(total_classes) + ")");
+    }
+    std::vector<bool> seen(static_cast<size_t>(total_classes));
+    for (int64_t row = 0; row < rows; ++row) {
+      const int64_t label = target.labels.label(row);
+      if (!counts(row) || seen[label]) continue;
+      seen[label] = true;
+      check_prior_row(prior.rows, label, label);
+    }
+  } else if (logits != nullptr) {
+    check_shape("prior", prior.rows);
+    check_like("prior", prior.rows, *logits);
+    for (int64_t row = 0; row < rows; ++row) {
+      if (counts(row)) check_prior_row(prior.rows, row, row, logits->classes == total_classes);
     }
   }
+}
+
+void check_smoothing(const Target& target, int64_t rows, int64_t total_classes, const Smoothing& smoothing) {
+  const Vector &by_class = smoothing.amount_by_class, &by_row = smoothing.amount_by_row;
+  affine(smoothing.rule, smoothing.amount, total_classes);  // which checks them
+  if ((smoothing.amount != 0) + !by_class.empty() + !by_row.empty() > 1)
+    throw Error("smoothing", "one of amount, amount_by_class and amount_by_row is allowed");
+  if (by_class.empty() && by_row.empty()) return;
+  if (!by_class.empty() && target.kind != Target::Kind::labels)
+    throw Error("amount_by_class", "needs one label a row; mixed and dense targets take amounts by row");
+  if (smoothing.rule == Rule::others && total_classes == 1)
+    throw Error("smoothing", "the rule others needs at least 2 classes, 1 found");
+  check_reals("amount_by_class", by_class, total_classes, "classes");
+  check_reals("amount_by_row", by_row, rows, "rows");
+  check_unit("amount_by_class", by_class, false);
+  check_unit("amount_by_row", by_row, true);
+}
+
+void check_mask(const Rows& mask, int64_t total_classes, const Options& options, const Logits* logits) {
+  if (mask.data == nullptr) {
+    if (mask.classes > 0) throw Error("mask", "null data");
+    return;
+  }
+  if (options.support != Support::finite) throw Error("mask", "needs the support finite");
+  if (mask.dtype != DType::u8)
+    throw Error("mask", std::string("has type ") + name(mask.dtype) + ", u8 is allowed");
+  if (mask.rows() == 1 && mask.classes == total_classes) return;
+  if (logits != nullptr) check_like("mask", mask, *logits);
+}
+
+void check_modifier(const char* argument, double value) {
+  if (!(value >= 0) || !std::isfinite(value))
+    throw Error(argument, std::to_string(value) + " found, finite values from 0 are allowed");
+}
+
+// The options that stand for themselves, and those that do not go together.
+void check_options(const Target& target, const Options& options) {
+  check_modifier("soft_cap", options.soft_cap);
+  check_modifier("z_loss", options.z_loss);
+  check_modifier("entropy_penalty", options.entropy_penalty);
+  check_modifier("max_suppression", options.max_suppression);
+  if (!(options.scale > 0) || !std::isfinite(options.scale))
+    throw Error("scale", std::to_string(options.scale) + " found, finite values above 0 are allowed");
+  const Smoothing& smoothing = options.smoothing;
+  if (options.weighting != Weighting::per_term) {
+    const char* weighting = options.weighting == Weighting::label ? "label" : "expected";
+    if (target.kind != Target::Kind::labels)
+      throw Error("weighting",
+                  std::string(weighting) + " needs one label a row, mixed and dense targets take per_term");
+    if (options.support == Support::finite)
+      throw Error("weighting", std::string(weighting) + " needs the support all");
+    if (options.weighting == Weighting::expected && !smoothing.prior.empty() &&
+        smoothing.prior.kind != Prior::Kind::shared) {
+      throw Error("weighting", "expected takes the uniform or a shared prior");
+    }
+  }
+  if (options.support == Support::finite && smoothing.rule != Rule::uniform)
+    throw Error("support", "finite is for the rule uniform, whose prior it divides by its sum");
+  if (options.max_suppression != 0 && (!options.class_weights.empty() || !smoothing.prior.empty()))
+    throw Error("max_suppression", "takes no class weights and the uniform prior only");
+  if (options.denominator.kind == Denominator::weights) return;
+  if (options.reduction != Reduction::mean) throw Error("denominator", "only the reduction mean divides");
+  const double value = options.denominator.value;
+  if (options.denominator.kind == Denominator::constant && (!(value > 0) || !std::isfinite(value)))
+    throw Error("denominator", std::to_string(value) + " found, finite values above 0 are allowed");
 }
 
 }  // namespace
@@ -111,59 +263,60 @@ void check_logits(const Logits& logits, bool whole) {
   }
 }
 
-LabelCount check_labels(const Vector& labels, int64_t rows, int64_t total_classes, const Options& options) {
-  check_class_weights(options.class_weights, total_classes);
-  if (is_float(labels.dtype)) {
-    throw Error("labels", std::string("have type ") + name(labels.dtype) + ", integers are allowed");
+void check_target(const Target& target, int64_t rows, int64_t total_classes, const Options& options,
+                  const Logits* logits) {
+  check_options(target, options);
+  check_reals("class_weights", options.class_weights, total_classes, "classes");
+  check_reals("row_weights", options.row_weights, rows, "rows");
+  if (target.kind == Target::Kind::dense) {
+    check_shape("targets", target.dense);
+    if (logits != nullptr) check_like("targets", target.dense, *logits);
+    check_size("targets", target.dense.rows(), rows);
   }
-  check_size("labels", labels.size, rows);
-  if (labels.data == nullptr && rows > 0) throw Error("labels", "null data");
-
-  LabelCount count;
-  for (int64_t row = 0; row < rows; ++row) {
-    const int64_t label = labels.label(row);
-    if (label == options.ignore_index) continue;
-    if (label < 0 || label >= total_classes) {
-      std::string allowed = "0 to " + text(total_classes - 1);
-      if (options.ignore_index) allowed += " and the ignored " + text(*options.ignore_index);
-      throw Error("labels", "row " + text(row) + " has " + text(label) + ", " + allowed + " are allowed",
-                  row);
-    }
-    ++count.counted;
-    count.weight += options.class_weights.empty() ? 1 : options.class_weights.real(label);
+  if (target.kind != Target::Kind::dense || !target.labels.empty()) {
+    check_label_type("labels", target.labels, rows);
+    check_labels(target.labels, target.second, total_classes, options);
   }
-  if (options.empty == Empty::error && options.reduction == Reduction::mean && count.weight == 0) {
-    throw Error("labels", count.counted == 0
-                              ? "no row counts, so there is no mean"
-                              : "the counted rows' class weights sum to 0, so there is no mean");
+  if (target.kind == Target::Kind::mixed) {
+    check_label_type("labels", target.second, rows);
+    check_labels(target.second, target.labels, total_classes, options);
+    check_reals("weight", target.weight, rows, "rows");
+    check_size("weight", target.weight.size, rows);
+    check_unit("weight", target.weight, true);
   }
-  return count;
+  check_smoothing(target, rows, total_classes, options.smoothing);
+  check_prior(target, rows, total_classes, options, logits);
+  check_mask(options.mask, total_classes, options, logits);
 }
 
-void check_gradient(const Logits& logits, const Gradient& dlogits, const Options& options,
-                    const Upstream& upstream) {
+void check_gradient(const Logits& logits, const Gradient& dlogits, const Target& target,
+                    const Options& options, const Upstream& upstream) {
   check_shape("dlogits", dlogits);
   if (dlogits.dtype != logits.dtype) {
     throw Error("dlogits",
                 std::string("have type ") + name(dlogits.dtype) + ", the logits' is " + name(logits.dtype));
   }
-  if (dlogits.outer != logits.outer || dlogits.classes != logits.classes || dlogits.inner != logits.inner) {
-    throw Error("dlogits", "shape (" + text(dlogits.outer) + ", " + text(dlogits.classes) + ", " +
-                               text(dlogits.inner) + ") found, the logits' is (" + text(logits.outer) + ", " +
-                               text(logits.classes) + ", " + text(logits.inner) + ")");
-  }
-  if (logits.rows() > 0 && logits.classes > 0) {
+  check_like("dlogits", dlogits, logits);
+  if (logits.rows() > 0 && logits.classes + dlogits.padding > 0) {
     check_distinct(dlogits);
-    const Extent read = extent(logits), written = extent(dlogits);
-    if (!same_memory(logits, dlogits) && read.first < written.last && written.first < read.last) {
+    const bool same = same_memory(logits, dlogits);
+    if (!same && overlap(logits, dlogits)) {
       throw Error("dlogits",
                   "interleave or overlap with the logits; the same memory and strides, or none of it, "
                   "are allowed");
     }
+    if (same && upstream.accumulate)
+      throw Error("accumulate", "adds to a gradient, in the logits' memory there is none");
+    const Prior& prior = options.smoothing.prior;
+    if (target.kind == Target::Kind::dense && overlap(target.dense, dlogits))
+      throw Error("dlogits", "overlap with the targets");
+    if (!prior.empty() && overlap(prior.rows, dlogits)) throw Error("dlogits", "overlap with the prior");
+    if (options.mask.data != nullptr && overlap(options.mask, dlogits))
+      throw Error("dlogits", "overlap with the mask");
   }
   if (upstream.rows.empty()) return;
   if (options.reduction != Reduction::none) throw Error("upstream", "rows are for the reduction none");
-  if (!is_float(upstream.rows.dtype)) throw Error("upstream", "floating types are allowed");
+  if (!is_float(upstream.rows.dtype)) throw Error("upstream", "f32, f64, f16 and bf16 are allowed");
   check_size("upstream", upstream.rows.size, logits.rows());
   if (upstream.rows.data == nullptr) throw Error("upstream", "null data");
 }
@@ -172,7 +325,7 @@ void check_size(const char* argument, int64_t size, int64_t rows) {
   if (size != rows) throw Error(argument, text(size) + " found, there are " + text(rows) + " rows");
 }
 
-void check_parts(const Parts& parts, int64_t rows) {
+void check_parts(const Parts& parts, const Target& target, int64_t rows) {
   const auto check = [&](const char* argument, const auto& part) {
     if (!part.empty()) check_size(argument, static_cast<int64_t>(part.size()), rows);
   };
@@ -182,6 +335,9 @@ void check_parts(const Parts& parts, int64_t rows) {
   check("parts.confidence", parts.confidence);
   check("parts.entropy", parts.entropy);
   check("parts.argmax", parts.argmax);
+  check("parts.correct", parts.correct);
+  if (!parts.correct.empty() && target.kind == Target::Kind::dense && target.labels.empty())
+    throw Error("parts.correct", "needs the labels of the dense targets");
 }
 
 std::vector<Shard> check_tiling(std::span<const Shard> shards, int64_t total_classes, int64_t rows) {
@@ -209,23 +365,6 @@ std::vector<Shard> check_tiling(std::span<const Shard> shards, int64_t total_cla
     throw Error("shards", text(covered) + " classes covered, there are " + text(total_classes));
   }
   return sorted;
-}
-
-void check_summaries(std::span<const RowSummary> summaries, int64_t total_classes, const Vector& labels,
-                     const Options& options) {
-  for (int64_t row = 0; row < static_cast<int64_t>(summaries.size()); ++row) {
-    if (labels.label(row) == options.ignore_index) continue;
-    const RowSummary& summary = summaries[row];
-    if (summary.classes != total_classes) {
-      throw Error(
-          "summaries",
-          "row " + text(row) + " covers " + text(summary.classes) + " of " + text(total_classes) + " classes",
-          row);
-    }
-    if (options.smoothing.amount != 0 && summary.prior_norm == 0) {
-      throw Error("summaries", "row " + text(row) + " was summarized without smoothing", row);
-    }
-  }
 }
 
 }  // namespace labelsmooth

@@ -47,6 +47,11 @@ inline std::vector<double> doubles(const Vector& vector) {
   for (int64_t i = 0; i < vector.size; ++i) values.push_back(vector.real(i));
   return values;
 }
+inline std::vector<double> doubles(const Rows& row) {
+  std::vector<double> values;
+  for (int64_t k = 0; k < row.classes; ++k) values.push_back(row.real(0, k));
+  return values;
+}
 
 template <class T>
 double ulp(double value) {
@@ -70,7 +75,7 @@ void expect_reference(const Batch<T>& batch, const Options& options) {
                  rule_name(options.smoothing));
     const auto z = batch.row(row);
     const auto q = reference::target(rule_name(options.smoothing), options.smoothing.amount, classes,
-                                     batch.labels[row], doubles(options.smoothing.prior));
+                                     batch.labels[row], doubles(options.smoothing.prior.rows));
     const auto weights = doubles(options.class_weights);
     const auto truth = reference::row(z, q, batch.labels[row], weights);
     double mass = 1;

@@ -19,7 +19,7 @@ constexpr double kInf = std::numeric_limits<double>::infinity();
 template <class T>
 std::vector<T> exp_of(const Kernels& kernels, const std::vector<T>& x) {
   std::vector<T> e(x.size());
-  kernels.of<T>().gradient(x.data(), static_cast<int64_t>(x.size()), 0, 1, 0, nullptr, e.data());
+  kernels.of<T>().gradient(x.data(), static_cast<int64_t>(x.size()), 0, 1, 0, 0, nullptr, e.data());
   return e;
 }
 
@@ -68,7 +68,7 @@ void expect_alignment_does_not_matter(int64_t n) {
       for (int64_t k = 0; k < n; ++k) z[shift + k] = batch.z[k], v[shift + k] = T(k % 3) / 2;
       ChunkSums sums;
       kernels.of<T>().summarize(&z[shift], n, PriorSum::weighted, &v[shift], true, sums);
-      kernels.of<T>().gradient(&z[shift], n, sums.max, .5, .25, &v[shift], &dz[shift]);
+      kernels.of<T>().gradient(&z[shift], n, sums.max, .5, 0, .25, &v[shift], &dz[shift]);
       if (shift == 0) {
         first = sums;
         first_dz.assign(dz.begin(), dz.begin() + n);

@@ -12,17 +12,48 @@ namespace labelsmooth {
 
 enum class Rule : uint8_t { uniform, others, flip, additive };
 
+/// Where the smoothing's mass goes: u. Non-negative rows of any floating type that sum to 1 within 1e-6
+/// (2^-11 for f16, 2^-8 for bf16); what is left of the sum is divided out.
+///   uniform   1/K to each class
+///   shared    (1, classes): one vector for all rows
+///   by_label  (classes, classes): row y for the label y, as a class matrix
+///   by_row    the logits' shape: a row of its own for each, as a teacher's predictions
+struct Prior {
+  enum class Kind : uint8_t { uniform, shared, by_label, by_row };
+
+  Prior() = default;
+  Prior(Kind kind, const Rows& rows) : kind(kind), rows(rows) {}
+  /// A shared vector; an empty one is the uniform prior.
+  Prior(const Vector& shared)
+      : kind(shared.empty() ? Kind::uniform : Kind::shared),
+        rows(shared.data, shared.dtype, 1, shared.size, 1) {}
+  template <class Range>
+    requires requires(const Range& range) { std::data(range); }
+  Prior(const Range& shared) : Prior(Vector(shared)) {}
+
+  bool empty() const { return kind == Kind::uniform; }
+
+  Kind kind = Kind::uniform;
+  Rows rows = {};
+};
+
 /// How much mass moves away from the label, and where to.
-///   amount  in [0, 1]; 0 is the hard label under every rule.
-///   prior   (total classes,) non-negative, sums to 1 within 1e-6; empty means uniform. Rule `uniform` only.
+///   amount           in [0, 1]; 0 is the hard label under every rule
+///   prior            rule `uniform` only
+///   amount_by_class  (classes,): the amount of a row is its label's; in place of `amount`
+///   amount_by_row    (rows,): each row's own; in place of `amount`
 struct Smoothing {
   Rule rule = Rule::uniform;
   double amount = 0;
-  Vector prior = {};
+  Prior prior = {};
+  Vector amount_by_class = {}, amount_by_row = {};
+
+  /// The smoothing of one row: its amount, its prior as a shared one.
+  Smoothing at(int64_t label, int64_t row = 0) const;
 };
 
 /// True class 1 - e + e/K, others e/K (PyTorch, Keras, optax; with a prior: e * prior). Mass 1.
-Smoothing uniform(double amount, Vector prior = {});
+Smoothing uniform(double amount, const Prior& prior = {});
 /// True class 1 - e, others e/(K - 1) (fairseq, Megatron). Mass 1. Needs K >= 2.
 Smoothing others(double amount);
 /// Each one-hot bit flipped with probability e: (1 - e) y + e (1 - y). Mass 1 + (K - 2) e.
@@ -35,9 +66,11 @@ Smoothing additive(double amount);
 struct Affine {
   double a = 1, b = 0;
 };
+/// Throws Error on an amount outside [0, 1] or NaN, on classes < 1, and on the rule others with one class.
+Affine affine(Rule rule, double amount, int64_t classes);
 
-/// Every function below throws Error on an amount outside [0, 1] or NaN, a prior that does not fit, or
-/// classes < 1.
+/// Every function below throws Error on what affine() refuses, on a prior that does not fit, and on a
+/// smoothing by class or by row: resolve it with Smoothing::at.
 Affine affine(const Smoothing& smoothing, int64_t classes);
 
 /// The target row of `label`: (classes,).

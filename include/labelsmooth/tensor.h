@@ -55,15 +55,35 @@ struct Error : std::invalid_argument {
   int64_t row;  // the first offending row, -1 where no row is to blame
 };
 
-/// Logits or their gradient, f32 or f64: element (outer, class, inner) at
-/// data + outer * outer_stride + class * class_stride + inner * inner_stride, strides in elements.
+/// A borrowed vector, contiguous: labels are of any integer type, weights of any floating one. A temporary
+/// given to a member of Options dangles: keep the vector alive.
+struct Vector {
+  Vector() = default;
+  Vector(const void* data, DType dtype, int64_t size) : data(data), dtype(dtype), size(size) {}
+  template <class T>
+  Vector(const T* data, int64_t size) : Vector(data, dtype_of<T>(), size) {}
+  /// From std::vector, std::array, std::span, a C array.
+  template <class Range>
+    requires requires(const Range& range) { std::data(range); }
+  Vector(const Range& range) : Vector(std::data(range), static_cast<int64_t>(std::size(range))) {}
+
+  bool empty() const { return size == 0; }
+  /// Element i; a u64 label past the int64 range reads as the largest int64, which no row allows.
+  int64_t label(int64_t i) const;
+  double real(int64_t i) const;
+
+  const void* data = nullptr;
+  DType dtype = DType::i64;
+  int64_t size = 0;
+};
+
+/// Rows of numbers by class (logits, their gradient, dense labels, priors, masks): element (outer, class,
+/// inner) at data + outer * outer_stride + class * class_stride + inner * inner_stride, strides in elements.
 /// Row r is (r / inner, r % inner). A shard holds the classes [class_begin, class_begin + classes) of
-/// total_classes; the whole is the shard that begins at 0 and holds all.
+/// total_classes; the whole is the shard that begins at 0 and holds all. `padding` counts the classes past
+/// these that are there in memory only, such as a vocabulary rounded up to a multiple of 64.
 template <class Void>
 struct View {
-  template <class T>
-  using Element = std::conditional_t<std::is_const_v<Void>, const T, T>;
-
   View() = default;
   /// Rows of classes, contiguous: (rows, classes).
   template <class T>
@@ -92,10 +112,23 @@ struct View {
     view.inner_stride = inner_stride;
     view.class_begin = class_begin;
     view.total_classes = total_classes;
+    view.padding = padding;
     return view;
   }
 
   int64_t rows() const { return outer * inner; }
+  int64_t index(int64_t row, int64_t k) const {
+    return row / inner * outer_stride + row % inner * inner_stride + k * class_stride;
+  }
+  /// Element k of a row, k counted from the view's own first class. Floating types.
+  double real(int64_t row, int64_t k) const { return Vector(data, dtype, 0).real(index(row, k)); }
+  /// The same memory, of whose classes only the first `classes` are real.
+  View unpadded(int64_t real_classes) const {
+    View view = *this;
+    view.padding = padding + classes - real_classes;
+    view.classes = view.total_classes = real_classes;
+    return view;
+  }
   /// The same elements, declared to be the classes [begin, begin + classes) of `total`.
   View shard(int64_t begin, int64_t total) const {
     View view = *this;
@@ -109,30 +142,10 @@ struct View {
   int64_t outer = 0, classes = 0, inner = 1;
   int64_t outer_stride = 0, class_stride = 1, inner_stride = 1;
   int64_t class_begin = 0, total_classes = 0;
+  int64_t padding = 0;
 };
+using Rows = View<const void>;
 using Logits = View<const void>;
 using Gradient = View<void>;
-
-/// A borrowed vector, contiguous: labels are of any integer type, weights of any floating one. A temporary
-/// given to a member of Options dangles: keep the vector alive.
-struct Vector {
-  Vector() = default;
-  Vector(const void* data, DType dtype, int64_t size) : data(data), dtype(dtype), size(size) {}
-  template <class T>
-  Vector(const T* data, int64_t size) : Vector(data, dtype_of<T>(), size) {}
-  /// From std::vector, std::array, std::span, a C array.
-  template <class Range>
-    requires requires(const Range& range) { std::data(range); }
-  Vector(const Range& range) : Vector(std::data(range), static_cast<int64_t>(std::size(range))) {}
-
-  bool empty() const { return size == 0; }
-  /// Element i; a u64 label past the int64 range reads as the largest int64, which no row allows.
-  int64_t label(int64_t i) const;
-  double real(int64_t i) const;
-
-  const void* data = nullptr;
-  DType dtype = DType::i64;
-  int64_t size = 0;
-};
 
 }  // namespace labelsmooth

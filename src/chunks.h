@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: MIT
+// The classes of a view, cut into chunks, and what a row is made of on them: z, v and t laid contiguous in
+// the type the kernels compute with. Where the memory already is that, it is read in place.
+#pragma once
+
+#include <algorithm>  // std::fill_n, std::min
+#include <cmath>      // std::abs, std::exp, std::isfinite, std::isinf, std::log1p, std::tanh
+#include <cstdint>    // int64_t
+#include <limits>     // std::numeric_limits
+#include <string>     // std::to_string
+#include <utility>    // std::pair
+#include <vector>     // std::vector
+
+#include "kernels.h"
+#include "problem.h"
+#include "storage.h"
+
+namespace labelsmooth {
+
+constexpr int64_t kChunk = 1 << 15;  // classes to a kernel call: 128 KiB of f32, which stays in L2
+
+/// c * x, where a coefficient of 0 means no term even at x = -inf.
+inline double term(double c, double x) { return c == 0 ? 0 : c * x; }
+
+/// loss = weight * (q * log1p(tail) - a * label_dot - prior * prior_dot + z_loss * lse^2 - entropy_penalty *
+/// H).
+struct Coefficients {
+  double a, b, q;      // q is the weighted mass of the target
+  double suppression;  // of each class of the support
+};
+inline Coefficients coefficients(const Problem& problem, const RowSummary& summary, int64_t row) {
+  const Affine affine = problem.affine(row);
+  const double b = affine.b == 0 ? 0 : affine.b / summary.prior_norm;
+  const double alpha = problem.options.max_suppression;
+  return {affine.a, b, affine.a * summary.label_mass + b * summary.prior_mass,
+          alpha == 0 ? 0 : alpha / summary.prior_norm};
+}
+
+/// T: float or double, the type that the kernels compute with.
+template <class T>
+class Chunks {
+ public:
+  // The grid counts from class 0 of the whole, so that it does not depend on the shard, the batch or the
+  // threads.
+  Chunks(const Problem& problem, const Logits& logits)
+      : problem_(problem), options_(problem.options), logits_(logits), kernels_(kernels().of<T>()) {
+    const int64_t first = logits.class_begin, last = first + logits.classes;
+    for (int64_t begin = first, end; begin < last; begin = end) {
+      end = std::min(last, (begin / kChunk + 1) * kChunk);
+      chunks_.push_back({begin, end, 0, 0});
+    }
+    z_in_place_ = logits.dtype == dtype_of<T>() && logits.class_stride == 1 &&
+                  options_.mask.data == nullptr && options_.scale == 1 && options_.soft_cap == 0;
+    if (problem.has_prior_part()) take_prior();
+  }
+
+  /// Room for one chunk of a row; each thread has its own.
+  struct Scratch {
+    std::vector<T> z, v, t, dz;
+  };
+  Scratch scratch() const {
+    const auto size = static_cast<size_t>(std::min(kChunk, logits_.classes));
+    const bool dense = problem_.target.kind == Target::Kind::dense;
+    return {std::vector<T>(z_in_place_ ? 0 : size), std::vector<T>(v_of_row_ || dense ? size : 0),
+            std::vector<T>(dense ? size : 0), std::vector<T>(size)};
+  }
+
+  RowSummary summarize(int64_t row, bool entropy, Scratch& scratch) const {
+    RowSummary summary;
+    if (!problem_.counts(row)) return summary;
+    for (const Chunk& chunk : chunks_) summary = merge(summary, summarize(row, chunk, entropy, scratch));
+    return summary;
+  }
+
+  /// dz_k = factor * sigma_k * (p_k (q + 2 z_loss lse + entropy_penalty (H - ls + z_k - max)) - a t_k - b v_k
+  /// + MaxSup's)
+  void gradient(int64_t row, const RowSummary& summary, double factor, const Gradient& dlogits,
+                bool accumulate, Scratch& scratch) const {
+    const bool zero = problem_.zero_gradient(row);
+    const bool in_place = dlogits.dtype == dtype_of<T>() && dlogits.class_stride == 1 && !accumulate;
+    for (const Chunk& chunk : chunks_) {
+      if (zero && accumulate) break;
+      T* dz = in_place ? static_cast<T*>(dlogits.data) + dlogits.index(row, chunk.begin - logits_.class_begin)
+                       : scratch.dz.data();
+      if (zero) {
+        std::fill_n(dz, chunk.size(), T{0});
+      } else if (!std::isfinite(summary.max)) {
+        std::fill_n(dz, chunk.size(), std::numeric_limits<T>::quiet_NaN());
+      } else {
+        differentiate(row, summary, factor, chunk, scratch, dz);
+      }
+      if (!in_place) write(row, chunk, dz, dlogits, accumulate);
+    }
+    if (!accumulate) clear_padding(row, dlogits);
+  }
+
+ private:
+  struct Chunk {
+    int64_t begin, end;             // classes of the whole
+    double prior_mass, prior_norm;  // of v and of the prior, where they are every row's
+    int64_t size() const { return end - begin; }
+    bool holds(int64_t k) const { return begin <= k && k < end; }
+  };
+  // v_k = class weight * prior of the support. Null where all are 1.
+  struct PriorPart {
+    const T* v;
+    double mass, norm;
+  };
+
+  RowSummary summarize(int64_t row, const Chunk& chunk, bool entropy, Scratch& scratch) const {
+    const T* z = lay_logits(row, chunk, scratch.z.data());
+    const PriorPart prior = lay_prior(row, chunk, z, scratch.v.data());
+    ChunkSums sums;
+    kernels_.summarize(z, chunk.size(), prior_sum_, prior.v, entropy, sums);
+
+    RowSummary part;
+    part.max = sums.max;
+    part.tail = sums.tail;
+    part.tail_z = sums.tail_z;
+    part.prior_dot = needs_exact(sums) ? exact_dot(z, chunk, sums.max, prior.v) : sums.prior_dot;
+    part.prior_mass = prior.mass;
+    part.prior_norm = prior.norm;
+    part.argmax = chunk.begin + sums.argmax;
+    part.classes = chunk.size();
+    if (problem_.target.kind == Target::Kind::dense) {
+      add_dense_labels(row, chunk, z, scratch.t.data(), part);
+      return part;
+    }
+    for (const auto [label, share] : problem_.shares(row)) {
+      if (!chunk.holds(label)) continue;
+      const double logit = z[label - chunk.begin];
+      part.label_dot += logit == sums.max ? 0 : term(share, logit - sums.max);
+      part.label_mass += share;
+    }
+    return part;
+  }
+
+  void add_dense_labels(int64_t row, const Chunk& chunk, const T* z, T* t, RowSummary& part) const {
+    part.label_mass = lay_dense(row, chunk, t);
+    if (!std::isfinite(part.max)) return;
+    part.label_dot = kernels_.dot(z, chunk.size(), part.max, t);
+    if (!std::isfinite(part.label_dot)) part.label_dot = exact_dot(z, chunk, part.max, t);
+  }
+
+  // ---- laying a chunk of a row ----
+
+  const T* lay_logits(int64_t row, const Chunk& chunk, T* scratch) const {
+    const int64_t first = logits_.index(row, chunk.begin - logits_.class_begin);
+    if (z_in_place_) return static_cast<const T*>(logits_.data) + first;
+    with_storage(logits_.dtype, [&]<class S>() {
+      const S* from = static_cast<const S*>(logits_.data) + first;
+      for (int64_t k = 0; k < chunk.size(); ++k) scratch[k] = load<T>(from[k * logits_.class_stride]);
+    });
+    if (const double cap = options_.soft_cap; cap != 0) {
+      // tanh(-inf) is -1, which would make an impossible class possible.
+      for (int64_t k = 0; k < chunk.size(); ++k) {
+        const double z = scratch[k];
+        scratch[k] = static_cast<T>(std::isinf(z) ? z : options_.scale * cap * std::tanh(z / cap));
+      }
+    } else if (options_.scale != 1) {
+      for (int64_t k = 0; k < chunk.size(); ++k) scratch[k] *= static_cast<T>(options_.scale);
+    }
+    if (options_.mask.data != nullptr) {
+      const int64_t begin = mask_begin(row, chunk);
+      for (int64_t k = 0; k < chunk.size(); ++k) {
+        const bool kept =
+            static_cast<const uint8_t*>(options_.mask.data)[begin + k * options_.mask.class_stride];
+        if (!kept) scratch[k] = -std::numeric_limits<T>::infinity();
+      }
+    }
+    return scratch;
+  }
+
+  int64_t mask_begin(int64_t row, const Chunk& chunk) const {
+    const Rows& mask = options_.mask;
+    const bool shared = mask.rows() == 1 && mask.classes == problem_.classes;
+    return shared ? mask.index(0, chunk.begin) : mask.index(row, chunk.begin - logits_.class_begin);
+  }
+
+  PriorPart lay_prior(int64_t row, const Chunk& chunk, const T* z, T* scratch) const {
+    if (!v_of_row_) return {shared_v(chunk), chunk.prior_mass, chunk.prior_norm};
+    lay_prior_values(row, chunk, scratch);
+    double mass = 0, norm = 0;
+    for (int64_t k = 0; k < chunk.size(); ++k) {
+      const bool inside = options_.support == Support::all || !(z[k] == -std::numeric_limits<T>::infinity());
+      const double prior = inside ? scratch[k] : T{0};
+      norm += prior;
+      scratch[k] = static_cast<T>(prior * term_weight(chunk.begin + k));
+      mass += scratch[k];
+    }
+    return {scratch, mass, norm};
+  }
+
+  void lay_prior_values(int64_t row, const Chunk& chunk, T* scratch) const {
+    const Prior& prior = options_.smoothing.prior;
+    int64_t from = 0, first = chunk.begin;
+    switch (prior.kind) {
+      case Prior::Kind::uniform:
+        std::fill_n(scratch, chunk.size(), T{1});
+        return;
+      case Prior::Kind::shared:
+        break;
+      case Prior::Kind::by_label:
+        from = problem_.target.labels.label(row);
+        break;
+      case Prior::Kind::by_row:
+        from = row;
+        first -= logits_.class_begin;
+        break;
+    }
+    lay_row(prior.rows, from, first, chunk, scratch);
+  }
+
+  // t times the class weights; returns its mass.
+  double lay_dense(int64_t row, const Chunk& chunk, T* scratch) const {
+    lay_row(problem_.target.dense, row, chunk.begin - logits_.class_begin, chunk, scratch);
+    double mass = 0;
+    for (int64_t k = 0; k < chunk.size(); ++k) {
+      if (problem_.weighs_terms()) scratch[k] *= static_cast<T>(problem_.class_weight(chunk.begin + k));
+      mass += scratch[k];
+    }
+    return mass;
+  }
+
+  void lay_row(const Rows& rows, int64_t row, int64_t first, const Chunk& chunk, T* scratch) const {
+    with_storage(rows.dtype, [&]<class S>() {
+      const S* from = static_cast<const S*>(rows.data) + rows.index(row, first);
+      for (int64_t k = 0; k < chunk.size(); ++k) scratch[k] = load<T>(from[k * rows.class_stride]);
+    });
+  }
+
+  double term_weight(int64_t k) const { return problem_.weighs_terms() ? problem_.class_weight(k) : 1; }
+
+  // ---- the prior that every row has ----
+
+  void take_prior() {
+    const Prior& prior = options_.smoothing.prior;
+    v_of_row_ = options_.support == Support::finite || prior.kind == Prior::Kind::by_label ||
+                prior.kind == Prior::Kind::by_row;
+    const bool plain = !v_of_row_ && prior.empty() && !problem_.weighs_terms();
+    prior_sum_ = plain ? PriorSum::plain : PriorSum::weighted;
+    const int64_t first = logits_.class_begin;
+    for (int64_t k = first; k < first + logits_.classes && !plain; ++k) {
+      const double value = prior.kind == Prior::Kind::shared ? prior.rows.real(0, k) : 1;
+      const auto v = static_cast<T>(term_weight(k) * value);
+      if (!std::isfinite(v))
+        throw Error("class_weights", "class " + std::to_string(k) + " overflows the logits' type");
+      if (!v_of_row_) shared_v_.push_back(v);
+    }
+    if (v_of_row_) return;
+    // The loss is as exact as these sums, hence long double.
+    for (Chunk& chunk : chunks_) {
+      long double mass = 0, norm = 0;
+      for (int64_t k = chunk.begin; k < chunk.end; ++k) {
+        mass += shared_v_.empty() ? 1 : shared_v_[k - first];
+        norm += prior.empty() ? 1 : prior.rows.real(0, k);
+      }
+      chunk.prior_mass = static_cast<double>(mass);
+      chunk.prior_norm = static_cast<double>(norm);
+    }
+  }
+
+  const T* shared_v(const Chunk& chunk) const {
+    return shared_v_.empty() ? nullptr : shared_v_.data() + (chunk.begin - logits_.class_begin);
+  }
+
+  // The kernel's sum is of z - max in T: it may overflow where logits stand for a mask (-FLT_MAX), and where
+  // a is negative it cancels against label_dot, which is exact.
+  bool needs_exact(const ChunkSums& sums) const {
+    const bool finite = std::isfinite(sums.prior_dot);
+    return prior_sum_ != PriorSum::none && std::isfinite(sums.max) && (!finite || problem_.may_oppose());
+  }
+  double exact_dot(const T* z, const Chunk& chunk, double max, const T* v) const {
+    double dot = 0;
+    for (int64_t k = 0; k < chunk.size(); ++k) dot += term(v == nullptr ? 1 : v[k], z[k] - max);
+    return dot;
+  }
+
+  // ---- gradient ----
+
+  void differentiate(int64_t row, const RowSummary& summary, double factor, const Chunk& chunk,
+                     Scratch& scratch, T* dz) const {
+    const Coefficients c = coefficients(problem_, summary, row);
+    const T* z = lay_logits(row, chunk, scratch.z.data());
+    const PriorPart prior = lay_prior(row, chunk, z, scratch.v.data());
+    const bool dense = problem_.target.kind == Target::Kind::dense;
+    if (dense) lay_dense(row, chunk, scratch.t.data());
+    // Taken before dz, which may be z, is written.
+    const Elements elements = exact_elements(row, summary, chunk, z, prior, scratch.t.data());
+
+    const double b = c.b + c.suppression, share = factor / (1 + summary.tail);
+    if (dense) add_prior(c.a, b, prior, chunk, scratch.t.data());
+    kernels_.gradient(z, chunk.size(), summary.max, share * (c.q + modifier_slope(summary, 0)),
+                      share * options_.entropy_penalty, dense ? factor : factor * b,
+                      dense ? scratch.t.data() : prior.v, dz);
+    for (const Element& element : elements) {
+      dz[element.k] = static_cast<T>(factor * derivative(c, summary, element));
+    }
+    if (options_.scale != 1 || options_.soft_cap != 0) chain(row, chunk, dz);
+  }
+
+  // What z_loss and entropy_penalty add to the factor of p_k, at x = z_k - max.
+  double modifier_slope(const RowSummary& summary, double x) const {
+    const double ls = std::log1p(summary.tail), beta = options_.entropy_penalty;
+    const double entropy = beta == 0 ? 0 : beta * (x - summary.tail_z / (1 + summary.tail));
+    return 2 * options_.z_loss * (summary.max + ls) + entropy;
+  }
+
+  // Elements that are made in double: the labels' own, and the argmax where its t cancels against p or MaxSup
+  // adds to it.
+  struct Element {
+    int64_t k = 0;  // within the chunk
+    bool argmax = false;
+    double x = 0, t = 0, v = 0;  // x = z_k - max
+  };
+  struct Elements {
+    Element list[3];
+    int count = 0;
+    const Element* begin() const { return list; }
+    const Element* end() const { return list + count; }
+  };
+  Elements exact_elements(int64_t row, const RowSummary& summary, const Chunk& chunk, const T* z,
+                          const PriorPart& prior, const T* t) const {
+    Elements elements;
+    bool has_argmax = !chunk.holds(summary.argmax);
+    const auto add = [&](int64_t label, double share) {
+      const int64_t k = label - chunk.begin;
+      has_argmax |= label == summary.argmax;
+      elements.list[elements.count++] = {k, label == summary.argmax, z[k] - summary.max, share,
+                                         prior.v == nullptr ? 1. : prior.v[k]};
+    };
+    for (const auto [label, share] : problem_.shares(row)) {
+      if (chunk.holds(label)) add(label, share);
+    }
+    const bool dense = problem_.target.kind == Target::Kind::dense;
+    if (!has_argmax && (dense || options_.max_suppression != 0))
+      add(summary.argmax, dense ? t[summary.argmax - chunk.begin] : 0);
+    return elements;
+  }
+
+  // At the max, p = 1 - tail / (1 + tail), which is free of cancellation against t.
+  double derivative(const Coefficients& c, const RowSummary& summary, const Element& element) const {
+    const double p = std::exp(element.x) / (1 + summary.tail), mass = summary.label_mass;
+    const double modifiers = p == 0 ? 0 : p * modifier_slope(summary, element.x);
+    if (!element.argmax) return c.q * p - (c.a * element.t + (c.b + c.suppression) * element.v) + modifiers;
+    const double label_part = mass - element.t - mass * summary.tail / (1 + summary.tail);
+    const double prior_part = c.b * (summary.prior_mass * p - element.v) - c.suppression * element.v;
+    return c.a * label_part + prior_part + options_.max_suppression + modifiers;
+  }
+
+  // t becomes a t + b v.
+  void add_prior(double a, double b, const PriorPart& prior, const Chunk& chunk, T* t) const {
+    const T label_factor = static_cast<T>(a), prior_factor = static_cast<T>(b);
+    for (int64_t k = 0; k < chunk.size(); ++k)
+      t[k] = label_factor * t[k] + prior_factor * (prior.v == nullptr ? T{1} : prior.v[k]);
+  }
+
+  // From the derivative in z to that in the logit: z = scale * cap * tanh(logit / cap).
+  void chain(int64_t row, const Chunk& chunk, T* dz) const {
+    const double cap = options_.soft_cap;
+    const int64_t first = logits_.index(row, chunk.begin - logits_.class_begin);
+    for (int64_t k = 0; k < chunk.size(); ++k) {
+      double slope = options_.scale;
+      if (cap != 0) {
+        const double logit = Vector(logits_.data, logits_.dtype, 0).real(first + k * logits_.class_stride);
+        const double e = std::exp(-2 * std::abs(logit / cap));
+        slope *= 4 * e / ((1 + e) * (1 + e));  // 1 - tanh^2 without its cancellation
+      }
+      dz[k] = static_cast<T>(dz[k] * slope);
+    }
+  }
+
+  void write(int64_t row, const Chunk& chunk, const T* dz, const Gradient& dlogits, bool accumulate) const {
+    with_storage(dlogits.dtype, [&]<class S>() {
+      S* to = static_cast<S*>(dlogits.data) + dlogits.index(row, chunk.begin - logits_.class_begin);
+      for (int64_t k = 0; k < chunk.size(); ++k) {
+        S& element = to[k * dlogits.class_stride];
+        store(accumulate ? dz[k] + load<T>(element) : dz[k], element);
+      }
+    });
+  }
+
+  void clear_padding(int64_t row, const Gradient& dlogits) const {
+    with_storage(dlogits.dtype, [&]<class S>() {
+      for (int64_t k = dlogits.classes; k < dlogits.classes + dlogits.padding; ++k)
+        store(T{0}, static_cast<S*>(dlogits.data)[dlogits.index(row, k)]);
+    });
+  }
+
+  const Problem& problem_;
+  const Options& options_;
+  Logits logits_;
+  const ChunkKernels<T>& kernels_;
+  PriorSum prior_sum_ = PriorSum::none;
+  bool z_in_place_ = false, v_of_row_ = false;
+  std::vector<T> shared_v_;  // v of these classes; empty where all are 1
+  std::vector<Chunk> chunks_;
+};
+
+}  // namespace labelsmooth

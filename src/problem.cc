@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT
+#include "problem.h"
+
+#include <algorithm>  // std::max
+#include <cmath>      // std::isfinite
+#include <limits>     // std::numeric_limits
+#include <string>     // std::to_string
+
+#include "validate.h"
+
+namespace labelsmooth {
+
+Problem::Problem(const Target& target, int64_t rows, int64_t classes, const Options& options,
+                 const Logits* logits)
+    : target(target), options(options), rows(rows), classes(classes) {
+  check_target(target, rows, classes, options, logits);
+  affine_ = labelsmooth::affine(options.smoothing.rule, options.smoothing.amount, classes);
+  if (options.weighting == Weighting::expected && !options.class_weights.empty()) {
+    const Prior& prior = options.smoothing.prior;
+    long double sum = 0, norm = 0;
+    for (int64_t k = 0; k < classes; ++k) {
+      const double share = prior.empty() ? 1 : prior.rows.real(0, k);
+      sum += class_weight(k) * share;
+      norm += share;
+    }
+    mean_weight_ = static_cast<double>(sum / norm);
+  }
+  for (int64_t row = 0; row < rows; ++row) {
+    if (!counts(row)) continue;
+    ++counted_;
+    weight_ += denominator_weight(row);
+  }
+  if (options.empty == Empty::error && options.reduction == Reduction::mean && denominator() == 0) {
+    throw Error("labels", counted_ == 0 ? "no row counts, so there is no mean"
+                                        : "the counted rows' weights sum to 0, so there is no mean");
+  }
+}
+
+bool Problem::is_ignored(int64_t row) const {
+  if (!options.ignore_index || target.labels.empty()) return false;
+  const int64_t ignored = *options.ignore_index;
+  return target.labels.label(row) == ignored &&
+         (target.kind != Target::Kind::mixed || target.second.label(row) == ignored);
+}
+
+int64_t Problem::label(int64_t row) const {
+  if (!has_labels()) return -1;
+  const bool second = target.kind == Target::Kind::mixed && target.weight.real(row) < 0.5;
+  return (second ? target.second : target.labels).label(row);
+}
+
+Problem::Shares Problem::shares(int64_t row) const {
+  const auto weight = [&](int64_t label) { return weighs_terms() ? class_weight(label) : 1; };
+  Shares shares;
+  if (target.kind == Target::Kind::labels) {
+    // The class weight of a single label is in a, so that its dot gives the unweighted nll.
+    shares.list[shares.count++] = {target.labels.label(row), 1};
+  } else if (target.kind == Target::Kind::mixed) {
+    const int64_t first = target.labels.label(row), second = target.second.label(row);
+    const double lambda = first == second ? 1 : target.weight.real(row);
+    shares.list[shares.count++] = {first, lambda * weight(first)};
+    if (first != second) shares.list[shares.count++] = {second, (1 - lambda) * weight(second)};
+  }
+  return shares;
+}
+
+double Problem::amount(int64_t row) const {
+  const Smoothing& smoothing = options.smoothing;
+  if (!smoothing.amount_by_row.empty()) return smoothing.amount_by_row.real(row);
+  if (!smoothing.amount_by_class.empty()) return smoothing.amount_by_class.real(target.labels.label(row));
+  return smoothing.amount;
+}
+
+Affine Problem::affine(int64_t row) const {
+  const Affine result =
+      amounts_vary() ? labelsmooth::affine(options.smoothing.rule, amount(row), classes) : affine_;
+  if (options.class_weights.empty() || target.kind != Target::Kind::labels) return result;
+  const double own = class_weight(target.labels.label(row));
+  switch (options.weighting) {
+    case Weighting::per_term:
+      return {result.a * own, result.b};
+    case Weighting::label:
+      return {result.a * own, result.b * own};
+    case Weighting::expected: {
+      const double expected = result.a * own + result.b * mean_weight_;
+      return {result.a * expected, result.b * expected};
+    }
+  }
+  return result;
+}
+
+bool Problem::has_prior_part() const {
+  return affine_.b != 0 || options.max_suppression != 0 || amounts_vary();
+}
+
+bool Problem::may_oppose() const {
+  const Rule rule = options.smoothing.rule;
+  return affine_.a < 0 || (amounts_vary() && (rule == Rule::flip || rule == Rule::others));
+}
+
+void Problem::check_summaries(std::span<const RowSummary> summaries) const {
+  check_size("summaries", static_cast<int64_t>(summaries.size()), rows);
+  for (int64_t row = 0; row < rows; ++row) {
+    if (!counts(row)) continue;
+    const RowSummary& summary = summaries[row];
+    if (summary.classes != classes) {
+      throw Error("summaries",
+                  "row " + std::to_string(row) + " covers " + std::to_string(summary.classes) + " of " +
+                      std::to_string(classes) + " classes",
+                  row);
+    }
+    if (has_prior_part() && summary.prior_norm == 0 && std::isfinite(summary.max))
+      throw Error("summaries", "row " + std::to_string(row) + " was summarized without smoothing", row);
+  }
+}
+
+// What the row adds to the denominator `weights`.
+double Problem::denominator_weight(int64_t row) const {
+  double weight = 1;
+  if (!options.class_weights.empty() && target.kind == Target::Kind::mixed) {
+    const double lambda = target.weight.real(row);
+    weight = lambda * class_weight(target.labels.label(row)) +
+             (1 - lambda) * class_weight(target.second.label(row));
+  } else if (!options.class_weights.empty() && target.kind == Target::Kind::labels) {
+    weight = class_weight(target.labels.label(row));
+    if (options.weighting == Weighting::expected) {
+      const Affine raw = labelsmooth::affine(options.smoothing.rule, amount(row), classes);
+      weight = raw.a * weight + raw.b * mean_weight_;
+    }
+  }
+  return weight * row_weight(row);
+}
+
+double Problem::denominator() const {
+  if (options.reduction != Reduction::mean) return 1;
+  switch (options.denominator.kind) {
+    case Denominator::rows:
+      return static_cast<double>(counted_);
+    case Denominator::constant:
+      return options.denominator.value;
+    default:
+      return weight_;
+  }
+}
+
+double Problem::empty_mean() const {
+  return options.empty == Empty::zero ? 0 : std::numeric_limits<double>::quiet_NaN();
+}
+
+double Problem::factor(const Upstream& upstream, int64_t row) const {
+  if (denominator() == 0) return empty_mean();
+  const double scalar = upstream.scalar * (upstream.rows.empty() ? 1 : upstream.rows.real(row));
+  return scalar * row_weight(row) / denominator();
+}
+
+bool Problem::zero_gradient(int64_t row) const {
+  return !counts(row) || row_weight(row) == 0 || (denominator() == 0 && options.empty == Empty::zero);
+}
+
+}  // namespace labelsmooth
