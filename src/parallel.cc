@@ -14,6 +14,7 @@
 #include <string>              // std::string
 #include <system_error>        // std::system_error
 #include <thread>              // std::thread
+#include <utility>             // std::move
 #include <vector>              // std::vector
 
 #include "labelsmooth/tensor.h"
@@ -44,7 +45,7 @@ class Pool {
   }
   int workers() const { return static_cast<int>(threads_.size()); }
 
-  void run(int64_t tasks, int parts, const std::function<void(int64_t, int64_t)>& body) {
+  void run(int64_t tasks, int parts, const Body& body) {
     {
       const std::lock_guard lock(mutex_);
       body_ = &body;
@@ -90,7 +91,7 @@ class Pool {
   std::vector<std::thread> threads_;
   std::mutex mutex_;
   std::condition_variable wake_, done_;
-  const std::function<void(int64_t, int64_t)>* body_ = nullptr;
+  const Body* body_ = nullptr;
   int64_t tasks_ = 0, job_ = 0;
   int parts_ = 1, running_ = 0;
   bool stop_ = false;
@@ -133,6 +134,28 @@ int default_threads() {
 
 std::atomic<int> set_count{0};
 
+thread_local const ParallelFor* host_threads = nullptr;
+
+// The host may be C: no exception passes through it. Ranges that overlap or miss some would be wrong results.
+void run_on_host(int64_t tasks, const Body& body) {
+  std::mutex mutex;
+  std::exception_ptr error;
+  std::atomic<int64_t> covered{0};
+  (*host_threads)(tasks, [&](int64_t begin, int64_t end) {
+    if (begin < 0 || end > tasks || begin > end) return;
+    try {
+      body(begin, end);
+    } catch (...) {
+      const std::lock_guard lock(mutex);
+      error = std::current_exception();
+    }
+    covered += end - begin;
+  });
+  if (error) std::rethrow_exception(error);
+  if (covered != tasks)
+    throw Error("parallel_for", std::to_string(covered) + " of " + std::to_string(tasks) + " tasks were run");
+}
+
 }  // namespace
 
 int threads() {
@@ -149,7 +172,14 @@ void set_threads(int count) {
   set_count.store(count);
 }
 
-void parallel_for(int64_t tasks, int64_t elements, const std::function<void(int64_t, int64_t)>& body) {
+HostThreads::HostThreads(ParallelFor parallel_for)
+    : parallel_for_(std::move(parallel_for)), outer_(host_threads) {
+  host_threads = &parallel_for_;
+}
+HostThreads::~HostThreads() { host_threads = outer_; }
+
+void parallel_for(int64_t tasks, int64_t elements, const Body& body) {
+  if (host_threads != nullptr && tasks > 1 && elements > kInlineElements) return run_on_host(tasks, body);
   static const bool once = (pthread_atfork(nullptr, nullptr, forget_pool), true);
   (void)once;
   const int wanted = static_cast<int>(std::min<int64_t>(threads(), tasks));

@@ -2,8 +2,7 @@
 // A small thread pool with a fixed partition: no work stealing, no OpenMP, alive after fork.
 #pragma once
 
-#include <cstdint>     // int64_t
-#include <functional>  // std::function
+#include <cstdint>  // int64_t
 
 #include "labelsmooth/parallel.h"
 
@@ -13,7 +12,6 @@ namespace labelsmooth {
 /// when all are done; an exception of a body is rethrown here. Runs inline when `elements`, the work in all,
 /// is small, when the pool is busy with another caller, and inside a body. Bodies must not depend on the
 /// ranges.
-void parallel_for(int64_t tasks, int64_t elements,
-                  const std::function<void(int64_t begin, int64_t end)>& body);
+void parallel_for(int64_t tasks, int64_t elements, const Body& body);
 
 }  // namespace labelsmooth

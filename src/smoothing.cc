@@ -20,8 +20,9 @@ void check_shared(const Rows& prior, int64_t classes) {
     throw Error("prior",
                 std::string("has type ") + name(prior.dtype) + ", f32, f64, f16 and bf16 are allowed");
   }
-  if (prior.rows() != 1 || prior.classes != classes) {
-    throw Error("prior", "has " + std::to_string(prior.rows() * prior.classes) + " entries, there are " +
+  if (prior.outer != 1 || prior.inner != 1) throw Error("prior", "several rows found, a shared prior is one");
+  if (prior.classes != classes) {
+    throw Error("prior", "has " + std::to_string(prior.classes) + " entries, there are " +
                              std::to_string(classes) + " classes");
   }
   check_prior_row(prior, 0, -1);

@@ -12,9 +12,10 @@ namespace {
 
 std::string text(int64_t value) { return std::to_string(value); }
 
-// Counts that later code multiplies: none may pass 2^62.
+// Sizes and strides that later code multiplies and adds: none may pass 2^58, whose bytes fit well into 64
+// bits.
+constexpr int64_t kMost = int64_t{1} << 58;
 int64_t product(const char* argument, int64_t x, int64_t y) {
-  constexpr int64_t kMost = int64_t{1} << 62;
   if (x != 0 && y > kMost / x)
     throw Error(argument, text(x) + " times " + text(y) + " elements are too many");
   return x * y;
@@ -27,16 +28,27 @@ std::string shape_text(const View<Void>& view) {
 
 template <class Void>
 void check_shape(const char* argument, const View<Void>& view) {
+  if (view.outer < 0 || view.classes < 0 || view.inner < 0 || view.padding < 0)
+    throw Error(argument, "shape " + shape_text(view) + " found, no negative size is allowed");
+  if (view.classes > kMost || view.padding > kMost) throw Error(argument, "too many classes");
+  const int64_t in_memory = view.classes + view.padding;
+  const int64_t elements = product(argument, product(argument, view.outer, view.inner), in_memory);
+  for (const int64_t stride : {view.outer_stride, view.class_stride, view.inner_stride}) {
+    if (stride > kMost || stride < -kMost) throw Error(argument, "stride " + text(stride) + " is too long");
+  }
+  product(argument, view.outer, std::abs(view.outer_stride));
+  product(argument, in_memory, std::abs(view.class_stride));
+  product(argument, view.inner, std::abs(view.inner_stride));
+  if (view.data == nullptr && elements > 0) throw Error(argument, "null data");
+}
+
+template <class Void>
+void check_floats(const char* argument, const View<Void>& view) {
   if (!is_float(view.dtype)) {
     throw Error(argument,
                 std::string("have type ") + name(view.dtype) + ", f32, f64, f16 and bf16 are allowed");
   }
-  if (view.outer < 0 || view.classes < 0 || view.inner < 0 || view.padding < 0) {
-    throw Error(argument, "shape " + shape_text(view) + " found, no negative size is allowed");
-  }
-  const int64_t elements =
-      product(argument, product(argument, view.outer, view.inner), view.classes + view.padding);
-  if (view.data == nullptr && elements > 0) throw Error(argument, "null data");
+  check_shape(argument, view);
 }
 
 // An axis that moves: sizes of 1 do not, whatever their stride.
@@ -161,7 +173,7 @@ void check_prior(const Target& target, int64_t rows, int64_t total_classes, cons
   } else if (prior.kind == Prior::Kind::by_label) {
     if (target.kind != Target::Kind::labels)
       throw Error("prior", "by label needs one label a row; mixed and dense targets take one by row");
-    check_shape("prior", prior.rows);
+    check_floats("prior", prior.rows);
     if (prior.rows.rows() != total_classes || prior.rows.classes != total_classes) {
       throw Error("prior", "shape " + shape_text(prior.rows) + " found, by label it is (" +
                                text(total_classes) + ", " + text(total_classes) + ")");
@@ -174,7 +186,7 @@ void check_prior(const Target& target, int64_t rows, int64_t total_classes, cons
       check_prior_row(prior.rows, label, label);
     }
   } else if (logits != nullptr) {
-    check_shape("prior", prior.rows);
+    check_floats("prior", prior.rows);
     check_like("prior", prior.rows, *logits);
     for (int64_t row = 0; row < rows; ++row) {
       if (counts(row)) check_prior_row(prior.rows, row, row, logits->classes == total_classes);
@@ -206,6 +218,7 @@ void check_mask(const Rows& mask, int64_t total_classes, const Options& options,
   if (options.support != Support::finite) throw Error("mask", "needs the support finite");
   if (mask.dtype != DType::u8)
     throw Error("mask", std::string("has type ") + name(mask.dtype) + ", u8 is allowed");
+  check_shape("mask", mask);
   if (mask.rows() == 1 && mask.classes == total_classes) return;
   if (logits != nullptr) check_like("mask", mask, *logits);
 }
@@ -250,8 +263,8 @@ void check_options(const Target& target, const Options& options) {
 }  // namespace
 
 void check_logits(const Logits& logits, bool whole) {
-  check_shape("logits", logits);
-  if (logits.total_classes < 1)
+  check_floats("logits", logits);
+  if (logits.total_classes < 1 || logits.total_classes > kMost)
     throw Error("logits", text(logits.total_classes) + " classes found, at least 1 is needed");
   if (logits.class_begin < 0 || logits.classes > logits.total_classes - logits.class_begin) {
     throw Error("logits", "shard of " + text(logits.classes) + " classes from " + text(logits.class_begin) +
@@ -269,7 +282,7 @@ void check_target(const Target& target, int64_t rows, int64_t total_classes, con
   check_reals("class_weights", options.class_weights, total_classes, "classes");
   check_reals("row_weights", options.row_weights, rows, "rows");
   if (target.kind == Target::Kind::dense) {
-    check_shape("targets", target.dense);
+    check_floats("targets", target.dense);
     if (logits != nullptr) check_like("targets", target.dense, *logits);
     check_size("targets", target.dense.rows(), rows);
   }
@@ -291,7 +304,7 @@ void check_target(const Target& target, int64_t rows, int64_t total_classes, con
 
 void check_gradient(const Logits& logits, const Gradient& dlogits, const Target& target,
                     const Options& options, const Upstream& upstream) {
-  check_shape("dlogits", dlogits);
+  check_floats("dlogits", dlogits);
   if (dlogits.dtype != logits.dtype) {
     throw Error("dlogits",
                 std::string("have type ") + name(dlogits.dtype) + ", the logits' is " + name(logits.dtype));

@@ -24,6 +24,7 @@ labelsmooth_test(parallel Threads::Threads)
 labelsmooth_test(kernels labelsmooth_reference)
 labelsmooth_test(cross_entropy labelsmooth_reference)
 labelsmooth_test(shards labelsmooth_reference)
+labelsmooth_test(c_api labelsmooth_reference)
 
 labelsmooth_test(io/file labelsmooth_io)
 labelsmooth_test(io/npy labelsmooth_io)
@@ -46,19 +47,19 @@ labelsmooth_test(study/verdict_box labelsmooth_program)
 # Python's unittest over the tree and the built program.
 # Debian's own Python, which has Debian's NumPy and Selenium.
 find_program(DEBIAN_PYTHON3 python3 PATHS /usr/bin NO_DEFAULT_PATH REQUIRED)
-set(link_flags "-lhwy -lpthread")
 if(LABELSMOOTH_SANITIZE)
-  string(APPEND link_flags " -fsanitize=${LABELSMOOTH_SANITIZE}")
+  set(sanitize_flag -fsanitize=${LABELSMOOTH_SANITIZE})
 endif()
 function(labelsmooth_python_test path)
   string(REPLACE "/" "." name ${path})
   add_test(NAME ${name} COMMAND ${DEBIAN_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/${path}_test.py)
   set_tests_properties(${name} PROPERTIES TIMEOUT 1200 ENVIRONMENT
-    "LABELSMOOTH=$<TARGET_FILE:labelsmooth_cli>;CXX=${CMAKE_CXX_COMPILER};LINK=$<TARGET_FILE:labelsmooth> ${link_flags}")
+    "LABELSMOOTH=$<TARGET_FILE:labelsmooth_cli>;CXX=${CMAKE_CXX_COMPILER};LINK=$<TARGET_FILE:labelsmooth> -lhwy -lpthread ${sanitize_flag};FLAGS=${sanitize_flag};SOURCE=${PROJECT_SOURCE_DIR};BUILD=${PROJECT_BINARY_DIR}")
 endfunction()
 labelsmooth_python_test(layers)
 labelsmooth_python_test(readme)
 labelsmooth_python_test(program/program)
+labelsmooth_python_test(install)
 
 # The report in a browser.
 add_test(NAME report.browser COMMAND ${DEBIAN_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/report/browser_test.py)
@@ -66,13 +67,13 @@ set_tests_properties(report.browser PROPERTIES TIMEOUT 1200 ENVIRONMENT
   "LABELSMOOTH=$<TARGET_FILE:labelsmooth_cli>;SCREENSHOTS=${PROJECT_BINARY_DIR}/screenshots")
 
 # Each fuzz target replays its corpus here; with LABELSMOOTH_FUZZ it is also a libFuzzer program.
-foreach(target npy idx)
+foreach(target npy idx c_api)
   add_executable(${target}_replay tests/fuzz/${target}_fuzz.cc tests/fuzz/replay.cc)
-  target_link_libraries(${target}_replay PRIVATE labelsmooth_io)
+  target_link_libraries(${target}_replay PRIVATE labelsmooth labelsmooth_io)
   add_test(NAME fuzz.${target}_corpus COMMAND ${target}_replay ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${target})
   if(LABELSMOOTH_FUZZ)
     add_executable(${target}_fuzz tests/fuzz/${target}_fuzz.cc)
-    target_link_libraries(${target}_fuzz PRIVATE labelsmooth_io)
+    target_link_libraries(${target}_fuzz PRIVATE labelsmooth labelsmooth_io)
     target_link_options(${target}_fuzz PRIVATE -fsanitize=fuzzer)
   endif()
 endforeach()

@@ -22,6 +22,7 @@
 #include <optional>  // std::optional
 #include <span>      // std::span
 
+#include "labelsmooth/export.h"
 #include "labelsmooth/row_summary.h"
 #include "labelsmooth/smoothing.h"
 #include "labelsmooth/tensor.h"
@@ -46,8 +47,8 @@ struct Target {
   Vector labels, second = {}, weight = {};
   Rows dense = {};
 };
-Target mixed(const Vector& first, const Vector& second, const Vector& weight);
-Target dense(const Rows& targets, const Vector& labels = {});
+LABELSMOOTH_API Target mixed(const Vector& first, const Vector& second, const Vector& weight);
+LABELSMOOTH_API Target dense(const Rows& targets, const Vector& labels = {});
 
 enum class Reduction : uint8_t { mean, sum, none };
 /// What a mean over nothing is: no counted row, or counted rows whose weights sum to 0. `error` throws for
@@ -140,15 +141,16 @@ struct Upstream {
 ///   logits  (rows, classes) f32, f64, f16 or bf16, any strides
 /// Throws Error naming the argument: wrong sizes, a label outside [0, classes) that is not ignored (with its
 /// row), an amount outside [0, 1], an empty mean under Empty::error. Logits are never an error.
-Result cross_entropy(const Logits& logits, const Target& target, const Options& options = {},
-                     const Parts& parts = {});
+LABELSMOOTH_API Result cross_entropy(const Logits& logits, const Target& target, const Options& options = {},
+                                     const Parts& parts = {});
 
 /// Loss and gradient of the reduced loss; `dlogits` has the shape and type of `logits` and may be the same
 /// memory and strides, but no other overlap with any argument, nor overlap itself. Its padding is written 0.
 /// Gradient error, in units of epsilon: 4 + (max - z_k) / 2 relative to the mass times p_k, and 4 relative to
 /// w_k q_k; f16 and bf16 are that in f32, rounded to nearest.
-Result cross_entropy(const Logits& logits, const Target& target, const Gradient& dlogits,
-                     const Options& options = {}, const Parts& parts = {}, const Upstream& upstream = {});
+LABELSMOOTH_API Result cross_entropy(const Logits& logits, const Target& target, const Gradient& dlogits,
+                                     const Options& options = {}, const Parts& parts = {},
+                                     const Upstream& upstream = {});
 
 // The pipeline opened, for autograd (keep the summaries, ask for the gradient later) and for classes spread
 // over shards (summarize each, merge_shards in any order, finish and gradient anywhere).
@@ -157,8 +159,8 @@ Result cross_entropy(const Logits& logits, const Target& target, const Gradient&
 // logits' shape are that shard's.
 
 /// One summary per row, (rows,); ignored rows get the identity. Shards are declared by Logits::shard.
-void summarize(const Logits& logits, const Target& target, const Options& options,
-               std::span<RowSummary> summaries);
+LABELSMOOTH_API void summarize(const Logits& logits, const Target& target, const Options& options,
+                               std::span<RowSummary> summaries);
 
 /// A shard's summaries and the classes they cover.
 struct Shard {
@@ -167,14 +169,16 @@ struct Shard {
 };
 /// Merges in class order whatever the order given, so every rank gets the same bits.
 /// Throws Error unless the shards tile [0, total_classes) without overlap or gap.
-void merge_shards(std::span<const Shard> shards, int64_t total_classes, std::span<RowSummary> merged);
+LABELSMOOTH_API void merge_shards(std::span<const Shard> shards, int64_t total_classes,
+                                  std::span<RowSummary> merged);
 
 /// Loss from merged summaries of all `total_classes`.
-Result finish(std::span<const RowSummary> summaries, int64_t total_classes, const Target& target,
-              const Options& options, const Parts& parts = {});
+LABELSMOOTH_API Result finish(std::span<const RowSummary> summaries, int64_t total_classes,
+                              const Target& target, const Options& options, const Parts& parts = {});
 
 /// Gradient of one shard, or of the whole, from merged summaries of all classes.
-void gradient(const Logits& logits, const Target& target, std::span<const RowSummary> summaries,
-              const Options& options, const Gradient& dlogits, const Upstream& upstream = {});
+LABELSMOOTH_API void gradient(const Logits& logits, const Target& target,
+                              std::span<const RowSummary> summaries, const Options& options,
+                              const Gradient& dlogits, const Upstream& upstream = {});
 
 }  // namespace labelsmooth

@@ -6,6 +6,8 @@
 #include <cstdint>  // int64_t
 #include <limits>   // std::numeric_limits
 
+#include "labelsmooth/export.h"
+
 namespace labelsmooth {
 
 /// Summary of some classes of one row. z_k - max is 0 wherever z_k equals max, at -inf too, and a term
@@ -28,6 +30,6 @@ static_assert(sizeof(RowSummary) == 80);
 /// Summary of the union of two disjoint sets of classes. merge(x, y) and merge(y, x) have the same bits;
 /// the identity changes nothing; a NaN max wins and makes tail, tail_z and the dots NaN. O(1).
 /// Not associative in bits: fold in index order for reproducible results.
-RowSummary merge(const RowSummary& x, const RowSummary& y);
+LABELSMOOTH_API RowSummary merge(const RowSummary& x, const RowSummary& y);
 
 }  // namespace labelsmooth

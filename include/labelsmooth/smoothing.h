@@ -6,6 +6,7 @@
 #include <cstdint>  // int64_t
 #include <vector>   // std::vector
 
+#include "labelsmooth/export.h"
 #include "labelsmooth/tensor.h"
 
 namespace labelsmooth {
@@ -49,17 +50,17 @@ struct Smoothing {
   Vector amount_by_class = {}, amount_by_row = {};
 
   /// The smoothing of one row: its amount, its prior as a shared one.
-  Smoothing at(int64_t label, int64_t row = 0) const;
+  LABELSMOOTH_API Smoothing at(int64_t label, int64_t row = 0) const;
 };
 
 /// True class 1 - e + e/K, others e/K (PyTorch, Keras, optax; with a prior: e * prior). Mass 1.
-Smoothing uniform(double amount, const Prior& prior = {});
+LABELSMOOTH_API Smoothing uniform(double amount, const Prior& prior = {});
 /// True class 1 - e, others e/(K - 1) (fairseq, Megatron). Mass 1. Needs K >= 2.
-Smoothing others(double amount);
+LABELSMOOTH_API Smoothing others(double amount);
 /// Each one-hot bit flipped with probability e: (1 - e) y + e (1 - y). Mass 1 + (K - 2) e.
-Smoothing flip(double amount);
+LABELSMOOTH_API Smoothing flip(double amount);
 /// (1 - e) y + e. Mass 1 + (K - 1) e.
-Smoothing additive(double amount);
+LABELSMOOTH_API Smoothing additive(double amount);
 
 /// Coefficients of q = a * onehot + b * u, u of mass 1. a is negative for flip above 1/2 and for others above
 /// (K - 1)/K, where the label becomes the least likely class.
@@ -67,17 +68,17 @@ struct Affine {
   double a = 1, b = 0;
 };
 /// Throws Error on an amount outside [0, 1] or NaN, on classes < 1, and on the rule others with one class.
-Affine affine(Rule rule, double amount, int64_t classes);
+LABELSMOOTH_API Affine affine(Rule rule, double amount, int64_t classes);
 
 /// Every function below throws Error on what affine() refuses, on a prior that does not fit, and on a
 /// smoothing by class or by row: resolve it with Smoothing::at.
-Affine affine(const Smoothing& smoothing, int64_t classes);
+LABELSMOOTH_API Affine affine(const Smoothing& smoothing, int64_t classes);
 
 /// The target row of `label`: (classes,).
-std::vector<double> target(const Smoothing& smoothing, int64_t classes, int64_t label);
+LABELSMOOTH_API std::vector<double> target(const Smoothing& smoothing, int64_t classes, int64_t label);
 
 /// Sum of a target row.
-double mass(const Smoothing& smoothing, int64_t classes);
+LABELSMOOTH_API double mass(const Smoothing& smoothing, int64_t classes);
 
 /// The `uniform` smoothing with the same optimum: cross-entropy under `smoothing` is `scale` times that
 /// under uniform(amount), so a mass other than 1 is a learning-rate factor. With a prior: that prior's. An
@@ -86,7 +87,7 @@ double mass(const Smoothing& smoothing, int64_t classes);
 struct Equivalent {
   double amount = 0, scale = 1;
 };
-Equivalent as_uniform(const Smoothing& smoothing, int64_t classes);
+LABELSMOOTH_API Equivalent as_uniform(const Smoothing& smoothing, int64_t classes);
 
 /// Where the loss of one row is least.
 ///   probability  of the label there, q_y / mass
@@ -95,6 +96,6 @@ Equivalent as_uniform(const Smoothing& smoothing, int64_t classes);
 struct Optimum {
   double probability = 1, gap = 0, floor = 0;
 };
-Optimum optimum(const Smoothing& smoothing, int64_t classes, int64_t label = 0);
+LABELSMOOTH_API Optimum optimum(const Smoothing& smoothing, int64_t classes, int64_t label = 0);
 
 }  // namespace labelsmooth

@@ -9,6 +9,8 @@
 #include <string>       // std::string
 #include <type_traits>  // std::is_same_v
 
+#include "labelsmooth/export.h"
+
 namespace labelsmooth {
 
 enum class DType : uint8_t { f32, f64, f16, bf16, i8, u8, i16, u16, i32, u32, i64, u64 };
@@ -22,8 +24,8 @@ struct bf16 {
 };
 
 /// "f32", "i64", ...
-const char* name(DType dtype);
-size_t size_bytes(DType dtype);
+LABELSMOOTH_API const char* name(DType dtype);
+LABELSMOOTH_API size_t size_bytes(DType dtype);
 constexpr bool is_float(DType dtype) { return dtype <= DType::bf16; }
 
 /// The DType of a C++ type; integers by width and sign, so that long and long long both work.
@@ -48,7 +50,7 @@ constexpr DType dtype_of() {
 }
 
 /// What was wrong with an argument. what() is one line: "ARGUMENT: what was found, what is allowed".
-struct Error : std::invalid_argument {
+struct LABELSMOOTH_API Error : std::invalid_argument {
   Error(const std::string& argument, const std::string& found, int64_t row = -1)
       : std::invalid_argument(argument + ": " + found), argument(argument), row(row) {}
   std::string argument;
@@ -69,8 +71,8 @@ struct Vector {
 
   bool empty() const { return size == 0; }
   /// Element i; a u64 label past the int64 range reads as the largest int64, which no row allows.
-  int64_t label(int64_t i) const;
-  double real(int64_t i) const;
+  LABELSMOOTH_API int64_t label(int64_t i) const;
+  LABELSMOOTH_API double real(int64_t i) const;
 
   const void* data = nullptr;
   DType dtype = DType::i64;
@@ -99,7 +101,7 @@ struct View {
         outer(outer),
         classes(classes),
         inner(inner),
-        outer_stride(classes * inner),
+        outer_stride(static_cast<int64_t>(static_cast<uint64_t>(classes) * static_cast<uint64_t>(inner))),
         class_stride(inner),
         total_classes(classes) {}
   /// A writable view serves where a read-only one is asked for.
