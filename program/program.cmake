@@ -39,6 +39,8 @@ add_library(labelsmooth_program STATIC
   program/report/specs.cc
   program/report/strings.cc
   program/report/verdict.cc
+  program/smooth/class_matrix.cc
+  program/smooth/targets.cc
   program/smoothing_of.cc
   program/study/analysis.cc
   program/study/claims.cc
@@ -62,6 +64,7 @@ add_executable(labelsmooth_cli
   program/info.cc
   program/loss.cc
   program/report.cc
+  program/smooth.cc
   program/study.cc
   program/train.cc)
 set_target_properties(labelsmooth_cli PROPERTIES OUTPUT_NAME labelsmooth)

@@ -60,6 +60,7 @@ labelsmooth_python_test(layers)
 labelsmooth_python_test(readme)
 labelsmooth_python_test(program/program)
 labelsmooth_python_test(install)
+labelsmooth_python_test(program/smooth)
 
 # The report in a browser.
 add_test(NAME report.browser COMMAND ${DEBIAN_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/report/browser_test.py)

@@ -10,8 +10,6 @@
 #include <system_error>  // std::errc
 #include <utility>       // std::move
 
-#include "io/file.h"
-
 namespace labelsmooth::io {
 namespace {
 
@@ -274,10 +272,27 @@ Array read_npy(const std::string& path) {
 }
 
 void write_npy(const std::string& path, DType dtype, const std::vector<int64_t>& shape, const void* data) {
-  NewFile file(path);
-  file.write(header_of(dtype, shape));
+  NewNpy file(path, dtype, shape);
   file.write({static_cast<const std::byte*>(data), data_bytes(dtype, shape, path)});
   file.commit();
+}
+
+NewNpy::NewNpy(const std::string& path, DType dtype, const std::vector<int64_t>& shape)
+    : path_(path), promised_(data_bytes(dtype, shape, path)), file_(path) {
+  file_.write(header_of(dtype, shape));
+}
+
+void NewNpy::write(std::span<const std::byte> bytes) {
+  file_.write(bytes);
+  written_ += bytes.size();
+}
+
+void NewNpy::commit() {
+  if (written_ != promised_) {
+    throw Error(path_, std::to_string(written_) + " bytes of data written, the shape needs " +
+                           std::to_string(promised_));
+  }
+  file_.commit();
 }
 
 }  // namespace labelsmooth::io

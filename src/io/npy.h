@@ -9,6 +9,7 @@
 #include <string>   // std::string
 #include <vector>   // std::vector
 
+#include "io/file.h"
 #include "labelsmooth/tensor.h"
 
 namespace labelsmooth::io {
@@ -32,5 +33,20 @@ Array parse_npy(std::span<const std::byte> bytes, const std::string& name);
 
 /// Elements in C order, header of version 1.0.
 void write_npy(const std::string& path, DType dtype, const std::vector<int64_t>& shape, const void* data);
+
+/// The same piece by piece, for arrays larger than memory. As NewFile: the name is taken by commit() alone.
+class NewNpy {
+ public:
+  NewNpy(const std::string& path, DType dtype, const std::vector<int64_t>& shape);
+  /// The next bytes of the elements, cut anywhere.
+  void write(std::span<const std::byte> bytes);
+  /// Throws, too, unless exactly the shape's elements were written.
+  void commit();
+
+ private:
+  std::string path_;
+  size_t promised_, written_ = 0;  // bytes of elements
+  NewFile file_;
+};
 
 }  // namespace labelsmooth::io

@@ -89,6 +89,35 @@ TEST(WriteNpy, FailureLeavesNothing) {
   EXPECT_EQ(folder.entries(), 1);
 }
 
+TEST(NewNpy, PiecesAreTheWhole) {
+  const TempFolder folder;
+  const int16_t data[] = {1, 2, 3};
+  const auto bytes = std::as_bytes(std::span(data));
+  for (size_t cut = 0; cut <= bytes.size(); ++cut) {
+    NewNpy file(folder.path("a.npy"), DType::i16, {3});
+    file.write(bytes.first(cut));
+    file.write(bytes.subspan(cut));
+    file.commit();
+    EXPECT_EQ(get(folder.path("a.npy")), kThree) << cut;
+  }
+  EXPECT_EQ(folder.entries(), 1);
+}
+
+TEST(NewNpy, TakesItsNameOnlyWhenComplete) {
+  const TempFolder folder;
+  put(folder.path("a.npy"), "old");
+  const std::byte bytes[7] = {};
+  for (const size_t size : {0, 5, 7}) {
+    NewNpy file(folder.path("a.npy"), DType::i16, {3});
+    file.write(std::span(bytes).first(size));
+    EXPECT_EQ(get(folder.path("a.npy")), "old");
+    EXPECT_EQ(error_of([&] { file.commit(); }), folder.path("a.npy") + ": " + std::to_string(size) +
+                                                    " bytes of data written, the shape needs 6");
+  }
+  EXPECT_EQ(get(folder.path("a.npy")), "old");
+  EXPECT_EQ(folder.entries(), 1);
+}
+
 RC_GTEST_PROP(Npy, RoundTrip, ()) {
   const DType dtype = *rc::gen::elementOf(std::vector<DType>(std::begin(kDTypes), std::end(kDTypes)));
   const auto rank = *rc::gen::inRange<size_t>(0, 9);
