@@ -15,7 +15,10 @@ void run(int argc, char** argv) {
   CLI::App app("Label smoothing: the loss, and the evidence.", "labelsmooth");
   app.set_version_flag("--version", std::string("labelsmooth ") + kVersion);
   app.require_subcommand(1);
-  for (const auto add : {add_study, add_train, add_report, add_smooth, add_loss, add_info}) add(app);
+  for (const auto add : {add_study, add_train, add_report, add_explain, add_convert, add_smooth, add_verify,
+                         add_loss, add_info}) {
+    add(app);
+  }
 
   // CLI11 would call an unknown verb a missing one.
   const auto is_verb = [&](const CLI::App* verb) { return verb->get_name() == argv[1]; };

@@ -22,12 +22,17 @@ add_custom_command(OUTPUT ${report_assets}
   COMMAND ${CMAKE_COMMAND} -DCHART=${CHART_JS} -DFOLDER=${report_folder} -DOUT=${report_assets}
     -P ${report_folder}/embed.cmake
   DEPENDS ${CHART_JS} ${report_folder}/embed.cmake ${report_folder}/page.css ${report_folder}/page.html
-    ${report_folder}/page.js ${report_folder}/strings.json)
+    ${report_folder}/page.js ${report_folder}/strings.json ${PROJECT_SOURCE_DIR}/program/explain/strings.json)
 add_library(labelsmooth_program STATIC
+  program/convert/convention.cc
   program/evaluation/inference.cc
   program/evaluation/items.cc
   program/evaluation/metrics.cc
   program/evaluation/temperature.cc
+  program/explain/arithmetic.cc
+  program/explain/statements.cc
+  program/explain/text.cc
+  program/explain/words.cc
   program/progress.cc
   program/report/appendix.cc
   program/report/check.cc
@@ -52,6 +57,15 @@ add_library(labelsmooth_program STATIC
   program/study/run_files.cc
   program/study/training.cc
   program/study/verdict_box.cc
+  program/verify/check.cc
+  program/verify/example.cc
+  program/verify/expectation.cc
+  program/verify/hard_labels.cc
+  program/verify/inputs.cc
+  program/verify/optimum.cc
+  program/verify/sampling.cc
+  program/verify/targets.cc
+  program/verify/training.cc
   ${report_assets})
 target_include_directories(labelsmooth_program PUBLIC program src ${RANDOM123_INCLUDE})
 target_link_libraries(labelsmooth_program PUBLIC labelsmooth labelsmooth_io
@@ -61,12 +75,15 @@ target_link_libraries(labelsmooth_program PUBLIC labelsmooth labelsmooth_io
 configure_file(program/version.h.in ${PROJECT_BINARY_DIR}/generated/version.h @ONLY)
 add_executable(labelsmooth_cli
   program/main.cc
+  program/convert.cc
+  program/explain.cc
   program/info.cc
   program/loss.cc
   program/report.cc
   program/smooth.cc
   program/study.cc
-  program/train.cc)
+  program/train.cc
+  program/verify.cc)
 set_target_properties(labelsmooth_cli PROPERTIES OUTPUT_NAME labelsmooth)
 target_include_directories(labelsmooth_cli PRIVATE ${PROJECT_BINARY_DIR}/generated)
 target_link_libraries(labelsmooth_cli PRIVATE labelsmooth_program CLI11::CLI11)

@@ -54,4 +54,34 @@ Row row(const std::vector<Real>& z, const std::vector<Real>& q, int64_t label,
   return result;
 }
 
+SigmoidRow sigmoid_row(const std::string& rule, Real amount, const std::vector<Real>& z,
+                       const std::vector<Real>& y, const std::vector<double>& pos_weight,
+                       const std::vector<double>& weights) {
+  // -log sigmoid(x), from whichever side does not overflow.
+  const auto minus_log_sigmoid = [](Real x) {
+    return x < 0 ? std::log1p(std::exp(x)) - x : std::log1p(std::exp(-x));
+  };
+  const auto sigmoid = [](Real x) {
+    return x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 / (1 + std::exp(-x));
+  };
+  const auto classes = static_cast<Real>(z.size());
+  Real sum = 0;
+  for (const Real label : y) sum += label;
+  SigmoidRow result;
+  for (size_t k = 0; k < z.size(); ++k) {
+    Real q = y[k];
+    if (rule == "flip") q = (1 - amount) * y[k] + amount * (1 - y[k]);
+    if (rule == "half") q = (1 - amount) * y[k] + amount / 2;
+    if (rule == "uniform") q = (1 - amount) * y[k] + amount / classes;
+    if (rule == "spread") q = (1 - amount) * y[k] + amount * sum / classes;
+    const Real weight = weights.empty() ? 1 : weights[k], positive = pos_weight.empty() ? 1 : pos_weight[k];
+    result.target.push_back(q);
+    result.loss.push_back(weight *
+                          (positive * q * minus_log_sigmoid(z[k]) + (1 - q) * minus_log_sigmoid(-z[k])));
+    result.nll.push_back(y[k] * minus_log_sigmoid(z[k]) + (1 - y[k]) * minus_log_sigmoid(-z[k]));
+    result.gradient.push_back(weight * ((1 - q) * sigmoid(z[k]) - positive * q * sigmoid(-z[k])));
+  }
+  return result;
+}
+
 }  // namespace labelsmooth::reference

@@ -24,4 +24,13 @@ struct Row {
 Row row(const std::vector<Real>& z, const std::vector<Real>& q, int64_t label,
         const std::vector<double>& class_weights = {});
 
+struct SigmoidRow {
+  std::vector<Real> target, loss, nll, gradient;  // (classes,)
+};
+/// One row of sigmoid cross-entropy, smoothed by the rule's name: flip, half, uniform, spread. z and y
+/// (classes,), pos_weight and weights (classes,) or empty.
+SigmoidRow sigmoid_row(const std::string& rule, Real amount, const std::vector<Real>& z,
+                       const std::vector<Real>& y, const std::vector<double>& pos_weight = {},
+                       const std::vector<double>& weights = {});
+
 }  // namespace labelsmooth::reference

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "labelsmooth/smoothing.h"
 
-#include <algorithm>  // std::max
+#include <algorithm>  // std::max, std::min
 #include <cmath>      // std::log, std::isfinite
 #include <cstddef>    // std::byte
 #include <limits>     // std::numeric_limits
@@ -133,6 +133,23 @@ Equivalent as_uniform(const Smoothing& smoothing, int64_t classes) {
   if (a + b == 0)
     throw Error("smoothing", "flip of 1 with one class leaves no mass, so it has no equivalent");
   return {b / (a + b), a + b};
+}
+
+Equivalent convert(const Smoothing& smoothing, Rule rule, int64_t classes) {
+  if (!smoothing.prior.empty()) throw Error("prior", "found, only a uniform one can be converted");
+  const double total = as_uniform(smoothing, classes).scale;  // not 0
+  const auto [a, b] = affine(smoothing, classes);
+  if (rule == smoothing.rule) return {smoothing.amount, 1};
+  if (b == 0) return {0, total};
+  // Under `rule` an amount e has the coefficients 1 - e + e * full.a and e * full.b: solved for the e whose
+  // pair stands as a to b. The quotient b / (a + b) would lose digits where K is large.
+  const Affine full = affine({rule, 1}, classes);
+  const double e = b / (full.b * a + (1 - full.a) * b);
+  // a is rounded to epsilon, full.b is up to K
+  const double rounding = 4 * std::numeric_limits<double>::epsilon() * static_cast<double>(classes);
+  if (!(e >= 0 && e <= 1 + rounding)) throw Error("smoothing", "no amount in 0 to 1 has the same optimum");
+  const double amount = std::min(e, 1.);
+  return {amount, total / mass({rule, amount}, classes)};
 }
 
 Optimum optimum(const Smoothing& smoothing, int64_t classes, int64_t label) {

@@ -21,42 +21,15 @@ int64_t product(const char* argument, int64_t x, int64_t y) {
   return x * y;
 }
 
-template <class Void>
-std::string shape_text(const View<Void>& view) {
+std::string shape_text(const Rows& view) {
   return "(" + text(view.outer) + ", " + text(view.classes) + ", " + text(view.inner) + ")";
-}
-
-template <class Void>
-void check_shape(const char* argument, const View<Void>& view) {
-  if (view.outer < 0 || view.classes < 0 || view.inner < 0 || view.padding < 0)
-    throw Error(argument, "shape " + shape_text(view) + " found, no negative size is allowed");
-  if (view.classes > kMost || view.padding > kMost) throw Error(argument, "too many classes");
-  const int64_t in_memory = view.classes + view.padding;
-  const int64_t elements = product(argument, product(argument, view.outer, view.inner), in_memory);
-  for (const int64_t stride : {view.outer_stride, view.class_stride, view.inner_stride}) {
-    if (stride > kMost || stride < -kMost) throw Error(argument, "stride " + text(stride) + " is too long");
-  }
-  product(argument, view.outer, std::abs(view.outer_stride));
-  product(argument, in_memory, std::abs(view.class_stride));
-  product(argument, view.inner, std::abs(view.inner_stride));
-  if (view.data == nullptr && elements > 0) throw Error(argument, "null data");
-}
-
-template <class Void>
-void check_floats(const char* argument, const View<Void>& view) {
-  if (!is_float(view.dtype)) {
-    throw Error(argument,
-                std::string("have type ") + name(view.dtype) + ", f32, f64, f16 and bf16 are allowed");
-  }
-  check_shape(argument, view);
 }
 
 // An axis that moves: sizes of 1 do not, whatever their stride.
 struct Axis {
   int64_t count, stride;
 };
-template <class Void>
-std::vector<Axis> axes(const View<Void>& view) {
+std::vector<Axis> axes(const Rows& view) {
   std::vector<Axis> list = {{view.outer, view.outer_stride},
                             {view.classes + view.padding, view.class_stride},
                             {view.inner, view.inner_stride}};
@@ -68,8 +41,7 @@ std::vector<Axis> axes(const View<Void>& view) {
 struct Extent {
   uintptr_t first, last;
 };
-template <class Void>
-Extent extent(const View<Void>& view) {
+Extent extent(const Rows& view) {
   const auto size = static_cast<int64_t>(size_bytes(view.dtype));
   int64_t low = 0, high = 0;
   for (const Axis& axis : axes(view)) (axis.stride < 0 ? low : high) += (axis.count - 1) * axis.stride * size;
@@ -89,36 +61,10 @@ void check_distinct(const Gradient& dlogits) {
   }
 }
 
-template <class Void>
-bool overlap(const View<Void>& view, const Gradient& dlogits) {
-  if (view.rows() == 0 || view.classes == 0) return false;
-  const Extent read = extent(view), written = extent(dlogits);
-  return read.first < written.last && written.first < read.last;
-}
-
 bool same_memory(const Logits& logits, const Gradient& dlogits) {
   const auto equal = [](const Axis& x, const Axis& y) { return x.count == y.count && x.stride == y.stride; };
   const std::vector<Axis> x = axes(logits), y = axes(dlogits);
   return logits.data == dlogits.data && std::equal(x.begin(), x.end(), y.begin(), y.end(), equal);
-}
-
-// Real numbers by class or by row, all finite.
-void check_reals(const char* argument, const Vector& vector, int64_t size, const char* of) {
-  if (vector.empty()) return;
-  if (vector.data == nullptr) throw Error(argument, "null data");
-  if (!is_float(vector.dtype))
-    throw Error(argument,
-                std::string("have type ") + name(vector.dtype) + ", f32, f64, f16 and bf16 are allowed");
-  if (vector.size != size)
-    throw Error(argument, text(vector.size) + " found, there are " + text(size) + " " + of);
-  for (int64_t i = 0; i < size; ++i) {
-    if (std::isfinite(vector.real(i))) continue;
-    const bool by_row = std::string(of) == "rows";
-    throw Error(argument,
-                (by_row ? "row " : "class ") + text(i) + " has " + std::to_string(vector.real(i)) +
-                    ", finite values are allowed",
-                by_row ? i : -1);
-  }
 }
 
 void check_unit(const char* argument, const Vector& vector, bool by_row) {
@@ -130,13 +76,6 @@ void check_unit(const char* argument, const Vector& vector, bool by_row) {
         (by_row ? "row " : "class ") + text(i) + " has " + std::to_string(value) + ", 0 to 1 is allowed",
         by_row ? i : -1);
   }
-}
-
-// A view of the logits' shape, strides and type its own.
-template <class Void>
-void check_like(const char* argument, const View<Void>& view, const Logits& logits) {
-  if (view.outer == logits.outer && view.classes == logits.classes && view.inner == logits.inner) return;
-  throw Error(argument, "shape " + shape_text(view) + " found, the logits' is " + shape_text(logits));
 }
 
 void check_label_type(const char* argument, const Vector& labels, int64_t rows) {
@@ -261,6 +200,58 @@ void check_options(const Target& target, const Options& options) {
 }
 
 }  // namespace
+
+void check_shape(const char* argument, const Rows& view) {
+  if (view.outer < 0 || view.classes < 0 || view.inner < 0 || view.padding < 0)
+    throw Error(argument, "shape " + shape_text(view) + " found, no negative size is allowed");
+  if (view.classes > kMost || view.padding > kMost) throw Error(argument, "too many classes");
+  const int64_t in_memory = view.classes + view.padding;
+  const int64_t elements = product(argument, product(argument, view.outer, view.inner), in_memory);
+  for (const int64_t stride : {view.outer_stride, view.class_stride, view.inner_stride}) {
+    if (stride > kMost || stride < -kMost) throw Error(argument, "stride " + text(stride) + " is too long");
+  }
+  product(argument, view.outer, std::abs(view.outer_stride));
+  product(argument, in_memory, std::abs(view.class_stride));
+  product(argument, view.inner, std::abs(view.inner_stride));
+  if (view.data == nullptr && elements > 0) throw Error(argument, "null data");
+}
+
+void check_floats(const char* argument, const Rows& view) {
+  if (!is_float(view.dtype)) {
+    throw Error(argument,
+                std::string("have type ") + name(view.dtype) + ", f32, f64, f16 and bf16 are allowed");
+  }
+  check_shape(argument, view);
+}
+
+void check_like(const char* argument, const Rows& view, const Logits& logits) {
+  if (view.outer == logits.outer && view.classes == logits.classes && view.inner == logits.inner) return;
+  throw Error(argument, "shape " + shape_text(view) + " found, the logits' is " + shape_text(logits));
+}
+
+void check_reals(const char* argument, const Vector& vector, int64_t size, const char* of) {
+  if (vector.empty()) return;
+  if (vector.data == nullptr) throw Error(argument, "null data");
+  if (!is_float(vector.dtype))
+    throw Error(argument,
+                std::string("have type ") + name(vector.dtype) + ", f32, f64, f16 and bf16 are allowed");
+  if (vector.size != size)
+    throw Error(argument, text(vector.size) + " found, there are " + text(size) + " " + of);
+  for (int64_t i = 0; i < size; ++i) {
+    if (std::isfinite(vector.real(i))) continue;
+    const bool by_row = std::string(of) == "rows";
+    throw Error(argument,
+                (by_row ? "row " : "class ") + text(i) + " has " + std::to_string(vector.real(i)) +
+                    ", finite values are allowed",
+                by_row ? i : -1);
+  }
+}
+
+bool overlap(const Rows& view, const Gradient& dlogits) {
+  if (view.rows() == 0 || view.classes == 0) return false;
+  const Extent read = extent(view), written = extent(dlogits);
+  return read.first < written.last && written.first < read.last;
+}
 
 void check_logits(const Logits& logits, bool whole) {
   check_floats("logits", logits);

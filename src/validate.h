@@ -19,6 +19,16 @@ void check_target(const Target& target, int64_t rows, int64_t total_classes, con
 void check_gradient(const Logits& logits, const Gradient& dlogits, const Target& target,
                     const Options& options, const Upstream& upstream);
 void check_parts(const Parts& parts, const Target& target, int64_t rows);
+/// Sizes and strides whose products fit into 64 bits, and data where there are elements; floats: and the
+/// type.
+void check_shape(const char* argument, const Rows& view);
+void check_floats(const char* argument, const Rows& view);
+/// The logits' shape; strides and type may differ.
+void check_like(const char* argument, const Rows& view, const Logits& logits);
+/// Empty, or `size` finite numbers; `of` is "classes" or "rows".
+void check_reals(const char* argument, const Vector& vector, int64_t size, const char* of);
+/// Whether the memory of one reaches into the other's.
+bool overlap(const Rows& view, const Gradient& dlogits);
 void check_size(const char* argument, int64_t size, int64_t rows);
 /// The shards in class order.
 std::vector<Shard> check_tiling(std::span<const Shard> shards, int64_t total_classes, int64_t rows);

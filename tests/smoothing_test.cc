@@ -25,7 +25,7 @@ TEST(Smoothing, DocumentExample) {
   const Case cases[] = {
       {flip(.1), .9, .1, 1.3, 5. / 13, 9. / 13, std::log(9), 1.356932045},
       {additive(.1), 1, .1, 1.4, 5. / 14, 10. / 14, std::log(10), 1.392095168},
-      {uniform(.1), .92, .02, 1, .1, .92, std::log(46), .389672920618},
+      {uniform(.1), .92, .02, 1, .1, .92, std::log(46), .389672920658},
       {others(.1), .9, .025, 1, .125, .9, std::log(36), .463712410},
   };
   for (const Case& c : cases) {
@@ -93,6 +93,57 @@ TEST(Smoothing, TwoClassesFlipEqualsOthers) {
 TEST(Smoothing, OneClass) {
   EXPECT_EQ(target(uniform(.1), 1, 0)[0], 1);
   EXPECT_THAT(error_of([] { affine(others(.1), 1); }), HasSubstr("others needs at least 2 classes, 1 found"));
+}
+
+constexpr Rule kRules[] = {Rule::uniform, Rule::others, Rule::flip, Rule::additive};
+
+TEST(Smoothing, ConvertsTheDocumentExample) {
+  const Equivalent uniformly = convert(additive(.1), Rule::uniform, 5);
+  EXPECT_NEAR(uniformly.amount, 5. / 14, 1e-15);
+  EXPECT_NEAR(uniformly.scale, 1.4, 1e-15);
+  EXPECT_NEAR(convert(uniform(.1), Rule::others, 5).amount, .08, 1e-15);
+  EXPECT_NEAR(convert(flip(.1), Rule::uniform, 2).amount, .2, 1e-15);
+  EXPECT_NEAR(convert(flip(.1), Rule::additive, 5).amount, 1. / 9, 1e-15);  // both gaps are ln 9
+  EXPECT_NEAR(convert(flip(.1), Rule::additive, 5).scale, 1.3 / (1 + 4. / 9), 1e-15);
+}
+
+// What two rules make of a label stands as scale : 1, class by class. 1e-9 for a of others, see convert.
+TEST(Smoothing, ConvertedTargetsAreProportional) {
+  for (const Rule from : kRules) {
+    for (const Rule to : kRules) {
+      for (const int64_t classes : {2, 3, 10, 1000, 100000}) {
+        for (const double e : {0., 1e-9, .1, .3, 1. / 3, .5}) {
+          const Equivalent found = convert({from, e}, to, classes);
+          const auto q = target({from, e}, classes, 0), r = target({to, found.amount}, classes, 0);
+          for (const int64_t k : {int64_t{0}, classes - 1}) {
+            EXPECT_NEAR(found.scale * r[k], q[k], 1e-9 * q[k]) << int(from) << int(to) << classes << ' ' << e;
+          }
+          EXPECT_NEAR(convert({to, found.amount}, from, classes).amount, e, 1e-9 * e);
+        }
+      }
+    }
+  }
+}
+
+TEST(Smoothing, ConvertsToTheEndsOfTheRange) {
+  for (const int64_t classes : {2, 3, 7, 10, 1000, 1000000}) {
+    const auto k = double(classes);
+    EXPECT_NEAR(convert(uniform(1), Rule::others, classes).amount, (k - 1) / k, 1e-15);
+    EXPECT_NEAR(convert(uniform(1), Rule::flip, classes).amount, .5, 1e-15);
+    EXPECT_EQ(convert(uniform(1), Rule::additive, classes).amount, 1);
+    EXPECT_NEAR(convert(others(1), Rule::flip, classes).amount, 1, 1e-9);
+    EXPECT_LE(convert(others(1), Rule::flip, classes).amount, 1);
+    EXPECT_EQ(convert(others(1), Rule::others, classes).amount, 1);
+    for (const Rule rule : {Rule::uniform, Rule::additive}) {  // the label is the least likely class
+      EXPECT_THAT(error_of([&] { convert(others(1), rule, classes); }), HasSubstr("no amount in 0 to 1"));
+      EXPECT_THAT(error_of([&] { convert(flip(.51), rule, classes); }), HasSubstr("no amount in 0 to 1"));
+    }
+  }
+  EXPECT_EQ(convert(uniform(.3), Rule::uniform, 1).amount, .3);
+  EXPECT_THAT(error_of([] { convert(uniform(.3), Rule::others, 1); }), HasSubstr("at least 2 classes"));
+  EXPECT_THAT(error_of([] { convert(flip(1), Rule::uniform, 1); }), HasSubstr("leaves no mass"));
+  const std::vector<double> prior = {.7, .3};
+  EXPECT_THAT(error_of([&] { convert(uniform(.3, prior), Rule::flip, 2); }), HasSubstr("prior: "));
 }
 
 // a + b / K may round below 0 where it is 0.

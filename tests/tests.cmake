@@ -25,6 +25,8 @@ labelsmooth_test(kernels labelsmooth_reference)
 labelsmooth_test(cross_entropy labelsmooth_reference)
 labelsmooth_test(shards labelsmooth_reference)
 labelsmooth_test(c_api labelsmooth_reference)
+labelsmooth_test(binary_smoothing labelsmooth_reference)
+labelsmooth_test(sigmoid_cross_entropy labelsmooth_reference)
 
 labelsmooth_test(io/file labelsmooth_io)
 labelsmooth_test(io/npy labelsmooth_io)
@@ -43,6 +45,7 @@ labelsmooth_test(study/model labelsmooth_program)
 labelsmooth_test(study/training labelsmooth_program)
 labelsmooth_test(study/analysis labelsmooth_program)
 labelsmooth_test(study/verdict_box labelsmooth_program)
+labelsmooth_test(verify/check labelsmooth_program)
 
 # Python's unittest over the tree and the built program.
 # Debian's own Python, which has Debian's NumPy and Selenium.
@@ -61,6 +64,9 @@ labelsmooth_python_test(readme)
 labelsmooth_python_test(program/program)
 labelsmooth_python_test(install)
 labelsmooth_python_test(program/smooth)
+labelsmooth_python_test(program/explain)
+labelsmooth_python_test(program/convert)
+labelsmooth_python_test(program/verify)
 
 # The report in a browser.
 add_test(NAME report.browser COMMAND ${DEBIAN_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/report/browser_test.py)

@@ -89,6 +89,10 @@ struct Equivalent {
 };
 LABELSMOOTH_API Equivalent as_uniform(const Smoothing& smoothing, int64_t classes);
 
+/// The same for any rule: cross-entropy under `smoothing` is `scale` times that under {rule, amount}. Throws
+/// Error where no amount in [0, 1] does that, as under uniform and additive where a < 0, and on a prior.
+Equivalent convert(const Smoothing& smoothing, Rule rule, int64_t classes);
+
 /// Where the loss of one row is least.
 ///   probability  of the label there, q_y / mass
 ///   gap          label logit minus the largest other logit there; inf when the others get no mass

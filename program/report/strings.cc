@@ -5,7 +5,6 @@
 #include <nlohmann/json.hpp>
 
 #include "labelsmooth/tensor.h"  // Error
-#include "report/assets.h"
 
 namespace labelsmooth {
 
@@ -14,11 +13,11 @@ const std::vector<std::string>& Strings::languages() {
   return kLanguages;
 }
 
-Strings::Strings(const std::string& language) : language_(language) {
+Strings::Strings(const std::string& language, std::string_view strings_json) : language_(language) {
   if (std::find(languages().begin(), languages().end(), language) == languages().end()) {
     throw Error("lang", "'" + language + "' found, en and zh are allowed");
   }
-  const auto all = nlohmann::json::parse(assets::kStringsJson);
+  const auto all = nlohmann::json::parse(strings_json);
   for (const auto& [key, texts] : all.items()) {
     if (texts.is_object()) strings_[key] = texts.at(language);  // the licence is a string
   }

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
-// The words of the page, in one of its languages: strings.json, where both stand side by side.
+// Words in one of the program's languages: from a strings.json, where both stand side by side.
 #pragma once
 
 #include <initializer_list>  // std::initializer_list
 #include <map>               // std::map
 #include <string>            // std::string
+#include <string_view>       // std::string_view
 #include <utility>           // std::pair
 #include <vector>            // std::vector
+
+#include "report/assets.h"
 
 namespace labelsmooth {
 
@@ -14,8 +17,8 @@ class Strings {
  public:
   using Values = std::initializer_list<std::pair<const char*, std::string>>;
 
-  /// "en" or "zh"; throws Error on another.
-  explicit Strings(const std::string& language);
+  /// "en" or "zh"; throws Error on another. The page's words, unless others are given.
+  explicit Strings(const std::string& language, std::string_view strings_json = assets::kStringsJson);
   /// The string, each {name} replaced by its value. Plain text: escape it. Throws Error on an unknown key.
   std::string operator()(const std::string& key, Values values = {}) const;
   /// The same, or `otherwise` where there is no such key: for names that a results.json brings.
