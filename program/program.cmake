@@ -25,6 +25,7 @@ add_custom_command(OUTPUT ${report_assets}
     ${report_folder}/page.js ${report_folder}/strings.json ${PROJECT_SOURCE_DIR}/program/explain/strings.json)
 add_library(labelsmooth_program STATIC
   program/convert/convention.cc
+  program/arrays.cc
   program/evaluation/inference.cc
   program/evaluation/items.cc
   program/evaluation/metrics.cc
@@ -33,6 +34,12 @@ add_library(labelsmooth_program STATIC
   program/explain/statements.cc
   program/explain/text.cc
   program/explain/words.cc
+  program/identify/basis.cc
+  program/identify/fit.cc
+  program/identify/hypotheses.cc
+  program/identify/label_factors.cc
+  program/identify/one_number.cc
+  program/identify/verdict.cc
   program/progress.cc
   program/report/appendix.cc
   program/report/check.cc
@@ -77,6 +84,7 @@ add_executable(labelsmooth_cli
   program/main.cc
   program/convert.cc
   program/explain.cc
+  program/identify.cc
   program/info.cc
   program/loss.cc
   program/report.cc

@@ -14,6 +14,7 @@ void add_report(CLI::App& app);
 void add_smooth(CLI::App& app);
 void add_explain(CLI::App& app);
 void add_convert(CLI::App& app);
+void add_identify(CLI::App& app);
 void add_loss(CLI::App& app);
 void add_verify(CLI::App& app);
 void add_info(CLI::App& app);

@@ -715,7 +715,8 @@ TEST(Errors, NameTheArgumentAndTheElement) {
   EXPECT_EQ(with({.pos_weight = Vector(static_cast<double*>(nullptr), 4)}), "pos_weight: null data");
   EXPECT_EQ(with({.class_weights = three}), "class_weights: 3 found, there are 4 classes");
   EXPECT_EQ(with({.row_weights = four}), "row_weights: 4 found, there are 3 rows");
-  EXPECT_EQ(with({.element_weights = {four.data(), 1, 4}}), "element_weights: shape (1, 4, 1) found, the logits' is (3, 4, 1)");
+  EXPECT_EQ(with({.element_weights = {four.data(), 1, 4}}),
+            "element_weights: shape (1, 4, 1) found, the logits' is (3, 4, 1)");
   Row weights(12, 1);
   weights[9] = kNan;
   EXPECT_EQ(with({.element_weights = {weights.data(), 3, 4}}),

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+// Files as the library's arguments. Errors name the file.
+#pragma once
+
+#include <string>  // std::string
+#include <vector>  // std::vector
+
+#include "io/npy.h"
+#include "labelsmooth/tensor.h"
+
+namespace labelsmooth {
+
+/// "(3, 5)", "(3,)"
+std::string shape_text(const std::vector<int64_t>& shape);
+
+// The views borrow the array's data.
+
+/// (classes,)
+Vector vector_of(const io::Array& array, const std::string& file);
+/// (outer, classes, inner) around the class axis, in C order. One dimension is one row.
+Logits logits_of(const io::Array& array, const std::string& file, int64_t axis);
+/// The logits' shape without the class axis.
+std::vector<int64_t> rows_shape(const io::Array& logits, int64_t axis);
+/// Integers of that shape.
+Vector labels_of(const io::Array& array, const io::Array& logits, const std::string& file, int64_t axis);
+
+}  // namespace labelsmooth
