@@ -17,11 +17,15 @@ Vector vector_of(const io::Array& array, const std::string& file) {
   return {array.data, array.dtype, array.size()};
 }
 
-Logits logits_of(const io::Array& array, const std::string& file, int64_t axis) {
+Vector flat_of(const io::Array& array, const std::string& file) {
+  if (array.fortran_order && array.shape.size() > 1)
+    throw Error(file, "Fortran order found, C order is needed");
+  return {array.data, array.dtype, array.size()};
+}
+
+Rows view_of(const io::Array& array, const std::string& file, int64_t axis) {
   const auto rank = static_cast<int64_t>(array.shape.size());
-  if (rank == 0) throw Error(file, "a single number found, logits need at least one dimension");
-  if (!is_float(array.dtype))
-    throw Error(file, std::string("has type ") + name(array.dtype) + ", f32, f64, f16 and bf16 are allowed");
+  if (rank == 0) throw Error(file, "a single number found, at least one dimension is needed");
   if (axis < -rank || axis >= rank) {
     throw UsageError("--axis",
                      fmt::format("{} found, {} to {} is allowed for {}", axis, -rank, rank - 1, file));
@@ -31,13 +35,19 @@ Logits logits_of(const io::Array& array, const std::string& file, int64_t axis) 
   int64_t outer = 1, inner = 1;
   for (int64_t i = 0; i < axis; ++i) outer *= array.shape[i];
   for (int64_t i = axis + 1; i < rank; ++i) inner *= array.shape[i];
-  Logits logits(array.data, array.dtype, outer, array.shape[axis], inner);
+  Rows rows(array.data, array.dtype, outer, array.shape[axis], inner);
   if (array.fortran_order && rank == 2) {  // the transpose of a C array
-    logits.outer_stride = axis == 1 ? 1 : 0;
-    logits.class_stride = axis == 1 ? array.shape[0] : 1;
-    logits.inner_stride = axis == 1 ? 0 : array.shape[0];
+    rows.outer_stride = axis == 1 ? 1 : 0;
+    rows.class_stride = axis == 1 ? array.shape[0] : 1;
+    rows.inner_stride = axis == 1 ? 0 : array.shape[0];
   }
-  return logits;
+  return rows;
+}
+
+Logits logits_of(const io::Array& array, const std::string& file, int64_t axis) {
+  if (!is_float(array.dtype))
+    throw Error(file, std::string("has type ") + name(array.dtype) + ", f32, f64, f16 and bf16 are allowed");
+  return view_of(array, file, axis);
 }
 
 std::vector<int64_t> rows_shape(const io::Array& logits, int64_t axis) {
@@ -53,9 +63,7 @@ Vector labels_of(const io::Array& array, const io::Array& logits, const std::str
   if (array.shape != expected) {
     throw Error(file, "shape " + shape_text(array.shape) + " found, " + shape_text(expected) + " is needed");
   }
-  if (array.fortran_order && array.shape.size() > 1)
-    throw Error(file, "Fortran order found, C order is needed");
-  return {array.data, array.dtype, array.size()};
+  return flat_of(array, file);
 }
 
 }  // namespace labelsmooth

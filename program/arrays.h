@@ -17,7 +17,11 @@ std::string shape_text(const std::vector<int64_t>& shape);
 
 /// (classes,)
 Vector vector_of(const io::Array& array, const std::string& file);
+/// All elements, in C order.
+Vector flat_of(const io::Array& array, const std::string& file);
 /// (outer, classes, inner) around the class axis, in C order. One dimension is one row.
+Rows view_of(const io::Array& array, const std::string& file, int64_t axis);
+/// The same of floating types.
 Logits logits_of(const io::Array& array, const std::string& file, int64_t axis);
 /// The logits' shape without the class axis.
 std::vector<int64_t> rows_shape(const io::Array& logits, int64_t axis);

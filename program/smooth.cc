@@ -129,7 +129,7 @@ Outcome write_class_matrix(const SmoothOptions& options, const Labels& labels, P
   const io::Array logits = read(options.matrix_from, shape);
   if (!is_float(logits.dtype)) {
     throw Error(options.matrix_from,
-                std::string("has type ") + name(logits.dtype) + ", floating types are allowed");
+                std::string("has type ") + name(logits.dtype) + ", f32, f64, f16 and bf16 are allowed");
   }
   const ClassMatrix matrix = class_matrix(flat(logits), options.classes, labels, progress);
   shape = {options.classes, options.classes};

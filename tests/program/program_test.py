@@ -268,7 +268,7 @@ class LossErrors(Case):
     def test_shapes_and_types(self):
         z, y = self.z, self.y
         self.refuse(1, ["y.npy", "i64", "f64"], "loss", y, y)
-        self.refuse(1, ["z.npy", "f64", "integers"], "loss", z, z)
+        self.refuse(1, ["y2.npy", "(3,) of f64", "integers"], "loss", z, self.save("y2.npy", np.zeros(3)))
         self.refuse(1, ["b.npy", "boolean"], "loss", z, self.save("b.npy", np.zeros(4, bool)))
         self.refuse(
             1, ["s.npy", "(3,) found", "(4,) is needed"], "loss", z, self.save("s.npy", np.zeros(3, int))
@@ -297,7 +297,7 @@ class LossErrors(Case):
             ([1, np.nan, 1], "class 1 has nan"),
             ([1, 1, np.inf], "class 2 has inf"),
             ([1.0, 1], "2 found, there are 3 classes"),
-            ([], "no weights"),
+            ([], "no values"),
             ([[1.0, 1, 1]], "shape (1, 3) found"),
         ):
             file = self.save("w.npy", np.array(weights, float))
