@@ -3,7 +3,7 @@
 // own.
 #include "labelsmooth/c_api.h"
 
-#include <algorithm>  // std::all_of, std::min
+#include <algorithm>  // std::copy, std::max, std::min
 #include <cstring>    // std::memcpy
 #include <exception>  // std::exception
 #include <new>        // std::bad_alloc
@@ -13,6 +13,7 @@
 #include "labelsmooth/cross_entropy.h"
 #include "labelsmooth/isa.h"
 #include "labelsmooth/parallel.h"
+#include "labelsmooth/sigmoid_cross_entropy.h"
 
 namespace labelsmooth {
 namespace {
@@ -105,6 +106,13 @@ View<Void> view_of(const char* argument, const labelsmooth_view* view) {
   return result;
 }
 
+int64_t rows_of(const Logits& logits) {
+  if (logits.outer < 0 || logits.inner < 0) return 0;  // the loss refuses it with its shape
+  int64_t rows;
+  if (__builtin_mul_overflow(logits.outer, logits.inner, &rows)) throw Error("logits", "too many rows");
+  return rows;
+}
+
 Target target_of(const labelsmooth_target* from) {
   if (from == nullptr) throw Error("target", "null");
   const labelsmooth_target c = read_struct("target", from, labelsmooth_target{});
@@ -167,9 +175,47 @@ Upstream upstream_of(const labelsmooth_upstream* from) {
   return {c.scalar, vector_of("upstream", c.rows), c.accumulate != 0};
 }
 
-void check_result(const labelsmooth_result* result) {
+template <class CResult>
+void check_result(const CResult* result) {
   if (result != nullptr && result->struct_size < sizeof(size_t))
     throw Error("result", "struct_size " + std::to_string(result->struct_size) + " found, sizeof is needed");
+}
+
+SigmoidOptions options_of(const labelsmooth_sigmoid_options& c) {
+  SigmoidOptions options;
+  options.smoothing = {enum_of("rule", c.rule, BinaryRule::spread), c.amount};
+  options.pos_weight = vector_of("pos_weight", c.pos_weight);
+  options.class_weights = vector_of("class_weights", c.class_weights);
+  options.row_weights = vector_of("row_weights", c.row_weights);
+  if (c.element_weights.data != nullptr)
+    options.element_weights = view_of<const void>("element_weights", &c.element_weights);
+  options.ignore_index = c.ignore != 0 ? std::optional(c.ignore_index) : std::nullopt;
+  if (c.mask.data != nullptr) options.mask = view_of<const void>("mask", &c.mask);
+  options.reduction = enum_of("reduction", c.reduction, Reduction::none);
+  options.denominator = {enum_of("denominator", c.denominator, SigmoidDenominator::constant),
+                         c.denominator_value};
+  options.empty = enum_of("empty", c.empty, Empty::error);
+  return options;
+}
+
+SigmoidParts parts_of(const labelsmooth_sigmoid_parts* from, const Logits& logits) {
+  const labelsmooth_sigmoid_parts c = read_struct("parts", from, labelsmooth_sigmoid_parts{});
+  const int64_t rows = rows_of(logits);
+  int64_t elements;
+  if (__builtin_mul_overflow(rows, std::max<int64_t>(0, logits.classes), &elements))
+    throw Error("logits", "too many elements");
+  const auto span = [](double* data, int64_t size) {
+    return std::span(data, data == nullptr ? 0 : static_cast<size_t>(size));
+  };
+  return {span(c.loss, rows), span(c.nll, rows), span(c.elements, elements)};
+}
+
+void write_result(const SigmoidResult& from, labelsmooth_sigmoid_result* result) {
+  if (result == nullptr) return;
+  labelsmooth_sigmoid_result c = {result->struct_size, from.loss,    from.nll,
+                                  from.denominator,    from.rows,    from.counted,
+                                  from.elements,       from.correct, from.first_impossible_row};
+  std::memcpy(result, &c, std::min(result->struct_size, sizeof c));
 }
 
 void write_result(const Result& from, labelsmooth_result* result) {
@@ -184,13 +230,6 @@ int64_t checked_rows(int64_t rows) {
   if (rows < 0) throw Error("rows", std::to_string(rows) + " found, 0 is the least");
   return rows;
 }
-int64_t rows_of(const Logits& logits) {
-  if (logits.outer < 0 || logits.inner < 0) return 0;  // the loss refuses it with its shape
-  int64_t rows;
-  if (__builtin_mul_overflow(logits.outer, logits.inner, &rows)) throw Error("logits", "too many rows");
-  return rows;
-}
-
 std::span<const RowSummary> summaries_of(const labelsmooth_row_summary* summaries, int64_t rows) {
   if (summaries == nullptr && rows > 0) throw Error("summaries", "null");
   return {reinterpret_cast<const RowSummary*>(summaries), static_cast<size_t>(rows)};  // the same layout
@@ -201,8 +240,8 @@ std::span<RowSummary> summaries_of(labelsmooth_row_summary* summaries, int64_t r
 }
 
 // Runs body on the host's scheduler where the options name one.
-template <class Body>
-void on_threads_of(const labelsmooth_options& options, const Body& body) {
+template <class COptions, class Body>
+void on_threads_of(const COptions& options, const Body& body) {
   if (options.parallel_for == nullptr) return body();
   const HostThreads threads([&options](int64_t tasks, const labelsmooth::Body& range) {
     const auto call = [](void* context, int64_t begin, int64_t end) {
@@ -324,6 +363,29 @@ int labelsmooth_gradient(const labelsmooth_view* logits, const labelsmooth_targe
     on_threads_of(c, [&] {
       gradient(z, target_of(target), summaries_of(summaries, rows_of(z)), options_of(c), dz,
                upstream_of(upstream));
+    });
+  });
+}
+
+int labelsmooth_sigmoid_cross_entropy(const labelsmooth_view* logits, const labelsmooth_target* target,
+                                      const labelsmooth_view* dlogits,
+                                      const labelsmooth_sigmoid_options* options,
+                                      const labelsmooth_upstream* upstream,
+                                      const labelsmooth_sigmoid_parts* parts,
+                                      labelsmooth_sigmoid_result* result) {
+  return guarded([&] {
+    check_result(result);
+    const labelsmooth_sigmoid_options c =
+        read_struct("options", options, labelsmooth_default_sigmoid_options());
+    const Logits z = view_of<const void>("logits", logits);
+    const Target t = target_of(target);
+    const SigmoidOptions o = options_of(c);
+    const SigmoidParts p = parts_of(parts, z);
+    on_threads_of(c, [&] {
+      write_result(dlogits == nullptr ? sigmoid_cross_entropy(z, t, o, p)
+                                      : sigmoid_cross_entropy(z, t, view_of<void>("dlogits", dlogits), o, p,
+                                                              upstream_of(upstream)),
+                   result);
     });
   });
 }

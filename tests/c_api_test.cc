@@ -9,6 +9,7 @@
 #include <thread>      // std::thread
 
 #include "batch.h"
+#include "labelsmooth/sigmoid_cross_entropy.h"
 
 namespace labelsmooth {
 namespace {
@@ -262,6 +263,109 @@ TEST(CApi, PipelineOverShards) {
 
   EXPECT_EQ(labelsmooth_merge_shards(shards, 1, 50, 9, merged.data()), LABELSMOOTH_INVALID_ARGUMENT);
   EXPECT_THAT(labelsmooth_last_error(), HasSubstr("gap"));
+}
+
+TEST(CApi, SigmoidHasTheBitsOfTheCppInterfaceAndEveryOptionArrives) {
+  const Batch<float> batch(20, 5, 7);
+  std::vector<uint8_t> bits(100), mask(100, 1);
+  for (size_t i = 0; i < bits.size(); ++i) bits[i] = i % 3 == 0, mask[i] = i % 7 != 0;
+  const std::vector<float> weights = {1, 2, 3, 4, 5}, rows(20, 2), elements(100, .5f);
+  const Rows targets(bits.data(), 20, 5);
+  using Set = std::function<void(labelsmooth_sigmoid_options&, SigmoidOptions&)>;
+  const std::vector<std::pair<const char*, Set>> settings = {
+      {"amount", [](auto& c, auto& o) { c.amount = o.smoothing.amount = .1; }},
+      {"rule",
+       [](auto& c, auto& o) {
+         c.amount = .1;
+         c.rule = LABELSMOOTH_BINARY_SPREAD;
+         o.smoothing = {BinaryRule::spread, .1};
+       }},
+      {"half",
+       [](auto& c, auto& o) {
+         c.amount = .1;
+         c.rule = LABELSMOOTH_BINARY_HALF;
+         o.smoothing = {BinaryRule::half, .1};
+       }},
+      {"uniform",
+       [](auto& c, auto& o) {
+         c.amount = .1;
+         c.rule = LABELSMOOTH_BINARY_UNIFORM;
+         o.smoothing = {BinaryRule::uniform, .1};
+       }},
+      {"pos_weight",
+       [&](auto& c, auto& o) {
+         o.pos_weight = weights;
+         c.pos_weight = c_vector(weights);
+       }},
+      {"class_weights",
+       [&](auto& c, auto& o) {
+         o.class_weights = weights;
+         c.class_weights = c_vector(weights);
+       }},
+      {"row_weights",
+       [&](auto& c, auto& o) {
+         o.row_weights = rows;
+         c.row_weights = c_vector(rows);
+       }},
+      {"element_weights",
+       [&](auto& c, auto& o) {
+         o.element_weights = Rows(elements.data(), 20, 5);
+         c.element_weights = labelsmooth_rows(elements.data(), LABELSMOOTH_F32, 20, 5);
+       }},
+      {"mask",
+       [&](auto& c, auto& o) {
+         o.mask = Rows(mask.data(), 20, 5);
+         c.mask = labelsmooth_rows(mask.data(), LABELSMOOTH_U8, 20, 5);
+       }},
+      {"ignore_index", [](auto& c, auto& o) { o.ignore_index = c.ignore_index = 0; }},
+      {"sum",
+       [](auto& c, auto& o) {
+         o.reduction = Reduction::sum;
+         c.reduction = LABELSMOOTH_SUM;
+       }},
+      {"rows",
+       [](auto& c, auto& o) {
+         o.denominator.kind = SigmoidDenominator::rows;
+         c.denominator = LABELSMOOTH_SIGMOID_BY_ROWS;
+       }},
+      {"constant",
+       [](auto& c, auto& o) {
+         o.denominator = {SigmoidDenominator::constant, 7};
+         c.denominator = LABELSMOOTH_SIGMOID_BY_CONSTANT;
+         c.denominator_value = 7;
+       }},
+  };
+  const labelsmooth_view logits = labelsmooth_rows(batch.z.data(), LABELSMOOTH_F32, 20, 5);
+  labelsmooth_target target = labelsmooth_labels(nullptr, 0, 0);
+  target.kind = LABELSMOOTH_DENSE;
+  target.dense = labelsmooth_rows(bits.data(), LABELSMOOTH_U8, 20, 5);
+  const double base = sigmoid_cross_entropy(batch.logits(), dense(targets)).loss;
+  for (const auto& [name, set] : settings) {
+    labelsmooth_sigmoid_options c = labelsmooth_default_sigmoid_options();
+    SigmoidOptions o;
+    set(c, o);
+    std::vector<float> dz(100), c_dz(100);
+    std::vector<double> parts(100), c_parts(100);
+    const labelsmooth_view dlogits = labelsmooth_rows(c_dz.data(), LABELSMOOTH_F32, 20, 5);
+    labelsmooth_sigmoid_parts c_out = {sizeof c_out, nullptr, nullptr, c_parts.data()};
+    labelsmooth_sigmoid_result result;
+    result.struct_size = sizeof result;
+    ASSERT_EQ(labelsmooth_sigmoid_cross_entropy(&logits, &target, &dlogits, &c, nullptr, &c_out, &result),
+              LABELSMOOTH_OK)
+        << name << labelsmooth_last_error();
+    const SigmoidResult expected =
+        sigmoid_cross_entropy(batch.logits(), dense(targets), {dz.data(), 20, 5}, o, {.elements = parts});
+    EXPECT_EQ(result.loss, expected.loss) << name;
+    EXPECT_EQ(result.elements, expected.elements) << name;
+    EXPECT_EQ(result.correct, expected.correct) << name;
+    EXPECT_EQ(c_dz, dz) << name;
+    EXPECT_EQ(c_parts, parts) << name;
+    EXPECT_NE(result.loss, base) << name;
+  }
+  bits[0] = 2;
+  EXPECT_EQ(labelsmooth_sigmoid_cross_entropy(&logits, &target, nullptr, nullptr, nullptr, nullptr, nullptr),
+            LABELSMOOTH_INVALID_ARGUMENT);
+  EXPECT_THAT(labelsmooth_last_error(), HasSubstr("targets: row 0 class 0 has 2"));
 }
 
 TEST(CApi, Smoothing) {

@@ -227,6 +227,60 @@ LABELSMOOTH_API int labelsmooth_gradient(const labelsmooth_view* logits, const l
                                          const labelsmooth_view* dlogits, const labelsmooth_options* options,
                                          const labelsmooth_upstream* upstream);
 
+/* ---- Sigmoid cross-entropy: binary and multi-label, see sigmoid_cross_entropy.h ---- */
+
+enum {
+  LABELSMOOTH_BINARY_FLIP = 0,
+  LABELSMOOTH_BINARY_HALF = 1,
+  LABELSMOOTH_BINARY_UNIFORM = 2,
+  LABELSMOOTH_BINARY_SPREAD = 3
+};
+enum {
+  LABELSMOOTH_SIGMOID_BY_ELEMENTS = 0,
+  LABELSMOOTH_SIGMOID_BY_ROWS = 1,
+  LABELSMOOTH_SIGMOID_BY_WEIGHTS = 2,
+  LABELSMOOTH_SIGMOID_BY_CONSTANT = 3
+};
+
+typedef struct labelsmooth_sigmoid_options {
+  size_t struct_size;
+  double amount;
+  labelsmooth_vector pos_weight, class_weights, row_weights;
+  labelsmooth_view element_weights, mask;
+  int64_t ignore_index;
+  double denominator_value;
+  int32_t rule, reduction, denominator, empty;
+  int32_t ignore;                        /* 0: everything counts, whatever ignore_index */
+  labelsmooth_parallel_for parallel_for; /* NULL: the library's own threads */
+  void* host;
+} labelsmooth_sigmoid_options;
+
+static inline labelsmooth_sigmoid_options labelsmooth_default_sigmoid_options(void) {
+  labelsmooth_sigmoid_options options;
+  memset(&options, 0, sizeof options);
+  options.struct_size = sizeof options;
+  options.ignore_index = -100;
+  options.ignore = 1;
+  return options;
+}
+
+/* (rows,), (rows,) and (rows * classes,), each or NULL. */
+typedef struct labelsmooth_sigmoid_parts {
+  size_t struct_size;
+  double *loss, *nll, *elements;
+} labelsmooth_sigmoid_parts;
+
+typedef struct labelsmooth_sigmoid_result {
+  size_t struct_size;
+  double loss, nll, denominator;
+  int64_t rows, counted, elements, correct, first_impossible_row;
+} labelsmooth_sigmoid_result;
+
+LABELSMOOTH_API int labelsmooth_sigmoid_cross_entropy(
+    const labelsmooth_view* logits, const labelsmooth_target* target, const labelsmooth_view* dlogits,
+    const labelsmooth_sigmoid_options* options, const labelsmooth_upstream* upstream,
+    const labelsmooth_sigmoid_parts* parts, labelsmooth_sigmoid_result* result);
+
 /* ---- The process ---- */
 
 LABELSMOOTH_API int labelsmooth_set_threads(int count); /* 0: the default */
