@@ -133,7 +133,22 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const int loss = labelsmooth_cross_entropy(&logits, &target, nullptr, &options, nullptr, nullptr, &result);
   const int both =
       labelsmooth_cross_entropy(&logits, &target, &dlogits, &options, &upstream, nullptr, &result);
-  for (const int status : {loss, both}) {
+
+  labelsmooth_sigmoid_options binary = labelsmooth_default_sigmoid_options();
+  binary.rule = options.smoothing.rule;
+  binary.amount = options.smoothing.amount;
+  binary.pos_weight = binary.class_weights = options.class_weights;
+  binary.row_weights = options.row_weights;
+  binary.element_weights = options.smoothing.prior;
+  binary.mask = options.mask;
+  binary.ignore_index = options.ignore_index;
+  binary.ignore = options.ignore;
+  binary.reduction = options.reduction;
+  binary.denominator = options.denominator;
+  binary.denominator_value = options.denominator_value;
+  const int sigmoid =
+      labelsmooth_sigmoid_cross_entropy(&logits, &target, &dlogits, &binary, &upstream, nullptr, nullptr);
+  for (const int status : {loss, both, sigmoid}) {
     if (status != LABELSMOOTH_OK && status != LABELSMOOTH_INVALID_ARGUMENT) std::abort();
     if (status != LABELSMOOTH_OK && *labelsmooth_last_error() == 0) std::abort();
   }
