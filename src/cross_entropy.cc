@@ -156,9 +156,9 @@ Result cross_entropy(const Logits& logits, const Target& target, const Options& 
 Result cross_entropy(const Logits& logits, const Target& target, const Gradient& dlogits,
                      const Options& options, const Parts& parts, const Upstream& upstream) {
   check_logits(logits, /*whole=*/true);
-  check_gradient(logits, dlogits, target, options, upstream);
   check_parts(parts, target, logits.rows());
   const Problem problem(target, logits.rows(), logits.classes, options, &logits);
+  check_gradient(logits, dlogits, target, options, upstream);
   return with_compute_type(logits, options,
                            [&]<class T>() { return run<T>(problem, logits, &dlogits, parts, upstream); });
 }
@@ -204,9 +204,9 @@ Result finish(std::span<const RowSummary> summaries, int64_t total_classes, cons
 void gradient(const Logits& logits, const Target& target, std::span<const RowSummary> summaries,
               const Options& options, const Gradient& dlogits, const Upstream& upstream) {
   check_logits(logits, /*whole=*/false);
-  check_gradient(logits, dlogits, target, options, upstream);
   check_size("summaries", static_cast<int64_t>(summaries.size()), logits.rows());
   const Problem problem(target, logits.rows(), logits.total_classes, options, &logits);
+  check_gradient(logits, dlogits, target, options, upstream);
   problem.check_summaries(summaries);
   with_compute_type(logits, options, [&]<class T>() {
     const Chunks<T> chunks(problem, logits);

@@ -277,16 +277,17 @@ void check_target(const Target& target, int64_t rows, int64_t total_classes, con
     if (logits != nullptr) check_like("targets", target.dense, *logits);
     check_size("targets", target.dense.rows(), rows);
   }
-  if (target.kind != Target::Kind::dense || !target.labels.empty()) {
+  if (target.kind != Target::Kind::dense || !target.labels.empty())
     check_label_type("labels", target.labels, rows);
-    check_labels(target.labels, target.second, total_classes, options);
-  }
   if (target.kind == Target::Kind::mixed) {
     check_label_type("labels", target.second, rows);
+    check_labels(target.labels, target.second, total_classes, options);
     check_labels(target.second, target.labels, total_classes, options);
     check_reals("weight", target.weight, rows, "rows");
     check_size("weight", target.weight.size, rows);
     check_unit("weight", target.weight, true);
+  } else {
+    check_labels(target.labels, {}, total_classes, options);
   }
   check_smoothing(target, rows, total_classes, options.smoothing);
   check_prior(target, rows, total_classes, options, logits);

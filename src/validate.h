@@ -16,6 +16,7 @@ void check_logits(const Logits& logits, bool whole);
 /// together. `logits` is null where only summaries are at hand: what has the logits' shape is then not read.
 void check_target(const Target& target, int64_t rows, int64_t total_classes, const Options& options,
                   const Logits* logits);
+/// After check_target, whose views it compares with dlogits.
 void check_gradient(const Logits& logits, const Gradient& dlogits, const Target& target,
                     const Options& options, const Upstream& upstream);
 void check_parts(const Parts& parts, const Target& target, int64_t rows);
