@@ -234,7 +234,9 @@ void loss(const LossOptions& options) {
   } catch (const Error& error) {  // the library knows arguments, the user knows files and flags
     arguments.files.rethrow(error);
   }
-  const double accuracy = static_cast<double>(result.correct) / static_cast<double>(result.counted);
+  const double accuracy = result.counted == 0
+                              ? std::numeric_limits<double>::quiet_NaN()
+                              : static_cast<double>(result.correct) / static_cast<double>(result.counted);
   if (options.json) {
     const nlohmann::json json = {
         {"loss", result.loss},
@@ -312,7 +314,10 @@ void add_loss_options(CLI::App* verb, LossOptions& o) {
 
 void add_loss(CLI::App& app) {
   auto o = std::make_shared<LossOptions>();
-  CLI::App* verb = app.add_subcommand("loss", "loss and gradient of files (.npy, - is standard input)");
+  CLI::App* verb =
+      app.add_subcommand("loss",
+                         "loss and gradient of files (.npy, - is standard input); nll is the loss without "
+                         "smoothing, of dense labels too");
   add_target_options(verb, *o);
   add_smoothing_options(verb, *o);
   add_loss_options(verb, *o);

@@ -166,7 +166,7 @@ void check_usage(const SmoothOptions& options) {
   if ((options.rule == "matrix") != !options.matrix.empty())
     throw UsageError("--matrix", "a file and --rule matrix belong together");
   if (!options.smoothing && options.rule != "none" && options.matrix_from.empty())
-    throw UsageError("--smoothing", "none found, 0 to 1 is needed");
+    throw UsageError("--smoothing", "missing, 0 to 1 is needed");
 }
 
 // The library knows arguments, the user files and flags.

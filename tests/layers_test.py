@@ -23,7 +23,7 @@ class Layers(unittest.TestCase):
     def test_public_headers_include_the_standard_library_and_one_another(self):
         for path in files("include/labelsmooth", "*.h"):
             for system, name in includes(path):
-                allowed = re.fullmatch(r"c?[a-z_]+", name) if system else name.startswith("labelsmooth/")
+                allowed = re.fullmatch(r"c?[a-z_]+|std(def|int).h|string.h", name) if system else name.startswith("labelsmooth/")
                 self.assertTrue(allowed, f"{path.name} includes {name}")
 
     def test_the_library_knows_no_file_and_no_program(self):

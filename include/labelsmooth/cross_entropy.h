@@ -56,49 +56,46 @@ enum class Reduction : uint8_t { mean, sum, none };
 enum class Empty : uint8_t { nan, zero, error };
 
 /// How class weights enter, where r is the row's and E = sum_k q_k w_k.
-///   per_term  each term of the sum has its class's weight; the mean divides by sum r w_y (PyTorch, Liger);
-///   of
-///             mixed labels by that of both; of dense ones by sum r
-///   label     the row has its label's weight: loss w_y; the mean divides by sum r w_y (Keras and MLX weigh
-///   so) expected  the row has the weight E; the mean divides by sum r E (Paddle)
+///   per_term  each term of the sum has its class's weight; the mean divides by sum r w_y, of mixed labels by
+///             that of both, of dense ones by sum r (PyTorch, Liger)
+///   label     the row has its label's weight: loss w_y; the mean divides by sum r w_y (Keras, MLX)
+///   expected  the row has the weight E; the mean divides by sum r E (Paddle)
 enum class Weighting : uint8_t { per_term, label, expected };
 
 /// Which classes take part in smoothing. `finite`: those of logits above -inf that the mask allows; the prior
 /// is divided by its sum over them. `all`: every class, and one at -inf makes a smoothed loss +inf (PyTorch).
 enum class Support : uint8_t { all, finite };
 
-/// What a mean divides by: the weights of the counted rows, as Weighting says; their number; or a constant >
-/// 0, so that micro-batches add up to the one batch.
+/// What a mean divides by: the weights of the counted rows, as Weighting says; their number; or a positive
+/// constant, so that micro-batches add up to the one batch.
 struct Denominator {
   enum Kind : uint8_t { weights, rows, constant } kind = weights;
   double value = 0;  // of `constant`
 };
 
 /// What does not go together is refused by name:
-///   weighting label or expected   with mixed or dense targets, with support finite; expected with a prior by
-///   row
-///                                 or by label
-///   prior by label, amount by class   with mixed or dense targets
-///   support finite                with the rules others, flip, additive
-///   mask                          with support all
-///   max_suppression               with class weights or a prior
-///   denominator rows or constant, upstream rows   with a reduction they do not fit
+///   weighting label, expected       with mixed and dense targets, and the support finite
+///   weighting expected              with a prior by label or by row
+///   prior by label, amount by class with mixed and dense targets
+///   support finite                  with the rules others, flip and additive
+///   mask                            with the support all
+///   max_suppression                 with class weights and priors
+///   denominator rows, constant      with the reductions sum and none
+///   upstream rows                   with the reductions mean and sum
+///   accumulate                      in the logits' memory
 struct Options {
   Smoothing smoothing = {};
   /// (total classes,), finite in the logits' type; empty means 1.
   Vector class_weights = {};
   Weighting weighting = Weighting::per_term;
-  /// (rows,), finite; empty means 1. A row of weight 0 has loss and gradient 0 whatever its logits, and
-  /// counts.
+  /// (rows,), finite; empty means 1. A row of weight 0 counts; its loss and gradient are 0, whatever its z.
   Vector row_weights = {};
   /// Rows with this label do not count. nullopt: every row counts. Of mixed labels: where both are it.
   std::optional<int64_t> ignore_index = -100;
   Support support = Support::all;
-  /// u8, 0 excludes a class, as if its logit were -inf. (1, total classes) for all rows, or the logits'
-  /// shape.
+  /// u8, 0 excludes a class as -inf would. (1, total classes) for all rows, or the logits' shape.
   Rows mask = {};
-  /// z = scale * soft_cap * tanh(logit / soft_cap), soft_cap 0: z = scale * logit. Temperature T is scale
-  /// 1/T.
+  /// z = scale * soft_cap * tanh(logit / soft_cap); soft_cap 0: z = scale * logit. Scale is 1 / temperature.
   double scale = 1, soft_cap = 0;
   /// Of lse^2, H(p), max z - mean z. No class weight applies to them.
   double z_loss = 0, entropy_penalty = 0, max_suppression = 0;
