@@ -625,7 +625,7 @@ class Errors(SmoothCase):
         self.refuse(2, "--classes", *command, "--smoothing", 0.1)
         for bad in ("0", "-1", "x", "", "16777217", "99999999999999999999", "nan"):
             self.refuse(2, "--classes", *command, "--smoothing", 0.1, "--classes", bad)
-        self.refuse(2, ["--smoothing", "none found"], *command, *classes)
+        self.refuse(2, ["--smoothing", "missing"], *command, *classes)
         for bad in ("-0.1", "1.1", "nan", "inf", "x", ""):
             self.refuse(2, "--smoothing", *command, *classes, "--smoothing", bad)
         command += [*classes, "--smoothing", 0.1]
