@@ -7,7 +7,6 @@
 #include <cmath>      // std::abs, std::exp, std::isfinite, std::isinf, std::log1p, std::tanh
 #include <cstdint>    // int64_t
 #include <limits>     // std::numeric_limits
-#include <string>     // std::to_string
 #include <utility>    // std::pair
 #include <vector>     // std::vector
 
@@ -77,7 +76,9 @@ class Chunks {
   void gradient(int64_t row, const RowSummary& summary, double factor, const Gradient& dlogits,
                 bool accumulate, Scratch& scratch) const {
     const bool zero = problem_.zero_gradient(row);
-    const bool in_place = dlogits.dtype == dtype_of<T>() && dlogits.class_stride == 1 && !accumulate;
+    // The soft cap's slope still needs the logits once dz is made.
+    const bool in_place =
+        dlogits.dtype == dtype_of<T>() && dlogits.class_stride == 1 && !accumulate && options_.soft_cap == 0;
     for (const Chunk& chunk : chunks_) {
       if (zero && accumulate) break;
       T* dz = in_place ? static_cast<T*>(dlogits.data) + dlogits.index(row, chunk.begin - logits_.class_begin)
@@ -239,15 +240,12 @@ class Chunks {
                 prior.kind == Prior::Kind::by_row;
     const bool plain = !v_of_row_ && prior.empty() && !problem_.weighs_terms();
     prior_sum_ = plain ? PriorSum::plain : PriorSum::weighted;
+    if (v_of_row_) return;
     const int64_t first = logits_.class_begin;
     for (int64_t k = first; k < first + logits_.classes && !plain; ++k) {
       const double value = prior.kind == Prior::Kind::shared ? prior.rows.real(0, k) : 1;
-      const auto v = static_cast<T>(term_weight(k) * value);
-      if (!std::isfinite(v))
-        throw Error("class_weights", "class " + std::to_string(k) + " overflows the logits' type");
-      if (!v_of_row_) shared_v_.push_back(v);
+      shared_v_.push_back(static_cast<T>(term_weight(k) * value));
     }
-    if (v_of_row_) return;
     // The loss is as exact as these sums, hence long double.
     for (Chunk& chunk : chunks_) {
       long double mass = 0, norm = 0;
@@ -296,7 +294,7 @@ class Chunks {
     for (const Element& element : elements) {
       dz[element.k] = static_cast<T>(factor * derivative(c, summary, element));
     }
-    if (options_.scale != 1 || options_.soft_cap != 0) chain(row, chunk, dz);
+    if (options_.scale != 1 || options_.soft_cap != 0) chain(row, chunk, z, dz);
   }
 
   // What z_loss and entropy_penalty add to the factor of p_k, at x = z_k - max.
@@ -338,14 +336,16 @@ class Chunks {
     return elements;
   }
 
-  // At the max, p = 1 - tail / (1 + tail), which is free of cancellation against t.
+  // At the max, p = 1 - tail / (1 + tail), which is free of cancellation against t where p is large.
   double derivative(const Coefficients& c, const RowSummary& summary, const Element& element) const {
     const double p = std::exp(element.x) / (1 + summary.tail), mass = summary.label_mass;
-    const double modifiers = p == 0 ? 0 : p * modifier_slope(summary, element.x);
-    if (!element.argmax) return c.q * p - (c.a * element.t + (c.b + c.suppression) * element.v) + modifiers;
+    const double modifiers = (element.argmax ? options_.max_suppression : 0) +
+                             (p == 0 ? 0 : p * modifier_slope(summary, element.x));
+    if (!element.argmax || summary.tail > 1)
+      return c.q * p - (c.a * element.t + (c.b + c.suppression) * element.v) + modifiers;
     const double label_part = mass - element.t - mass * summary.tail / (1 + summary.tail);
     const double prior_part = c.b * (summary.prior_mass * p - element.v) - c.suppression * element.v;
-    return c.a * label_part + prior_part + options_.max_suppression + modifiers;
+    return c.a * label_part + prior_part + modifiers;
   }
 
   // t becomes a t + b v.
@@ -356,13 +356,14 @@ class Chunks {
   }
 
   // From the derivative in z to that in the logit: z = scale * cap * tanh(logit / cap).
-  void chain(int64_t row, const Chunk& chunk, T* dz) const {
+  void chain(int64_t row, const Chunk& chunk, const T* z, T* dz) const {
     const double cap = options_.soft_cap;
     const int64_t first = logits_.index(row, chunk.begin - logits_.class_begin);
     for (int64_t k = 0; k < chunk.size(); ++k) {
       double slope = options_.scale;
       if (cap != 0) {
-        const double logit = Vector(logits_.data, logits_.dtype, 0).real(first + k * logits_.class_stride);
+        const double raw = Vector(logits_.data, logits_.dtype, 0).real(first + k * logits_.class_stride);
+        const double logit = std::isinf(z[k]) ? z[k] : raw;  // a masked class is one at -inf
         const double e = std::exp(-2 * std::abs(logit / cap));
         slope *= 4 * e / ((1 + e) * (1 + e));  // 1 - tanh^2 without its cancellation
       }

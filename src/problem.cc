@@ -74,7 +74,7 @@ double Problem::amount(int64_t row) const {
 Affine Problem::affine(int64_t row) const {
   const Affine result =
       amounts_vary() ? labelsmooth::affine(options.smoothing.rule, amount(row), classes) : affine_;
-  if (options.class_weights.empty() || target.kind != Target::Kind::labels) return result;
+  if (target.kind != Target::Kind::labels) return result;
   const double own = class_weight(target.labels.label(row));
   switch (options.weighting) {
     case Weighting::per_term:
@@ -109,7 +109,8 @@ void Problem::check_summaries(std::span<const RowSummary> summaries) const {
                       std::to_string(classes) + " classes",
                   row);
     }
-    if (has_prior_part() && summary.prior_norm == 0 && std::isfinite(summary.max))
+    const bool may_be_empty = options.support == Support::finite;  // the prior may be 0 on all of the support
+    if (has_prior_part() && !may_be_empty && summary.prior_norm == 0 && std::isfinite(summary.max))
       throw Error("summaries", "row " + std::to_string(row) + " was summarized without smoothing", row);
   }
 }
@@ -121,7 +122,7 @@ double Problem::denominator_weight(int64_t row) const {
     const double lambda = target.weight.real(row);
     weight = lambda * class_weight(target.labels.label(row)) +
              (1 - lambda) * class_weight(target.second.label(row));
-  } else if (!options.class_weights.empty() && target.kind == Target::Kind::labels) {
+  } else if (target.kind == Target::Kind::labels) {
     weight = class_weight(target.labels.label(row));
     if (options.weighting == Weighting::expected) {
       const Affine raw = labelsmooth::affine(options.smoothing.rule, amount(row), classes);

@@ -12,13 +12,19 @@ namespace {
 
 std::string text(int64_t value) { return std::to_string(value); }
 
-// Sizes and strides that later code multiplies and adds: none may pass 2^58, whose bytes fit well into 64
-// bits.
-constexpr int64_t kMost = int64_t{1} << 58;
+// Sizes and strides that later code multiplies and adds: none may pass 2^57, so that the bytes of three axes
+// fit 64 bits.
+constexpr int64_t kMost = int64_t{1} << 57;
 int64_t product(const char* argument, int64_t x, int64_t y) {
   if (x != 0 && y > kMost / x)
     throw Error(argument, text(x) + " times " + text(y) + " elements are too many");
   return x * y;
+}
+
+// Of an axis that moves; one of size 1 may have any.
+void check_stride(const char* argument, int64_t count, int64_t stride) {
+  if (count > 1 && (stride > kMost / (count - 1) || stride < -(kMost / (count - 1))))
+    throw Error(argument, "strides that pass the address space found");
 }
 
 std::string shape_text(const Rows& view) {
@@ -94,7 +100,7 @@ void check_labels(const Vector& labels, const Vector& other, int64_t total_class
     if (label >= 0 && label < total_classes) continue;
     std::string allowed = "0 to " + text(total_classes - 1);
     if (options.ignore_index) allowed += " and the ignored " + text(*options.ignore_index);
-    if (!other.empty()) allowed += " where both labels are";
+    if (!other.empty()) allowed += " (for both labels)";
     throw Error("labels", "row " + text(row) + " has " + text(label) + ", " + allowed + " are allowed", row);
   }
 }
@@ -204,16 +210,13 @@ void check_options(const Target& target, const Options& options) {
 void check_shape(const char* argument, const Rows& view) {
   if (view.outer < 0 || view.classes < 0 || view.inner < 0 || view.padding < 0)
     throw Error(argument, "shape " + shape_text(view) + " found, no negative size is allowed");
-  if (view.classes > kMost || view.padding > kMost) throw Error(argument, "too many classes");
-  const int64_t in_memory = view.classes + view.padding;
+  const int64_t in_memory = product(argument, view.classes, 1) + product(argument, view.padding, 1);
   const int64_t elements = product(argument, product(argument, view.outer, view.inner), in_memory);
-  for (const int64_t stride : {view.outer_stride, view.class_stride, view.inner_stride}) {
-    if (stride > kMost || stride < -kMost) throw Error(argument, "stride " + text(stride) + " is too long");
-  }
-  product(argument, view.outer, std::abs(view.outer_stride));
-  product(argument, in_memory, std::abs(view.class_stride));
-  product(argument, view.inner, std::abs(view.inner_stride));
   if (view.data == nullptr && elements > 0) throw Error(argument, "null data");
+  if (elements == 0) return;
+  check_stride(argument, view.outer, view.outer_stride);
+  check_stride(argument, in_memory, view.class_stride);
+  check_stride(argument, view.inner, view.inner_stride);
 }
 
 void check_floats(const char* argument, const Rows& view) {
@@ -271,23 +274,29 @@ void check_target(const Target& target, int64_t rows, int64_t total_classes, con
                   const Logits* logits) {
   check_options(target, options);
   check_reals("class_weights", options.class_weights, total_classes, "classes");
+  if (logits != nullptr && logits->dtype != DType::f64) {
+    for (int64_t k = 0; k < options.class_weights.size; ++k) {
+      if (!std::isfinite(static_cast<float>(options.class_weights.real(k))))
+        throw Error("class_weights", "class " + text(k) + " overflows the logits' type");
+    }
+  }
   check_reals("row_weights", options.row_weights, rows, "rows");
   if (target.kind == Target::Kind::dense) {
     check_floats("targets", target.dense);
     if (logits != nullptr) check_like("targets", target.dense, *logits);
     check_size("targets", target.dense.rows(), rows);
   }
-  if (target.kind != Target::Kind::dense || !target.labels.empty())
+  const bool mixed = target.kind == Target::Kind::mixed;
+  if (mixed) check_label_type("labels", target.second, rows);  // before the first labels are read beside it
+  if (target.kind != Target::Kind::dense || !target.labels.empty()) {
     check_label_type("labels", target.labels, rows);
-  if (target.kind == Target::Kind::mixed) {
-    check_label_type("labels", target.second, rows);
-    check_labels(target.labels, target.second, total_classes, options);
+    check_labels(target.labels, mixed ? target.second : Vector(), total_classes, options);
+  }
+  if (mixed) {
     check_labels(target.second, target.labels, total_classes, options);
     check_reals("weight", target.weight, rows, "rows");
     check_size("weight", target.weight.size, rows);
     check_unit("weight", target.weight, true);
-  } else {
-    check_labels(target.labels, {}, total_classes, options);
   }
   check_smoothing(target, rows, total_classes, options.smoothing);
   check_prior(target, rows, total_classes, options, logits);

@@ -24,8 +24,6 @@ namespace labelsmooth {
 namespace {
 
 using ::testing::HasSubstr;
-constexpr double kInf = std::numeric_limits<double>::infinity();
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 std::vector<double> row_losses(const Logits& logits, const Vector& labels, const Options& options) {
   std::vector<double> losses(static_cast<size_t>(logits.rows()));
@@ -189,10 +187,11 @@ TEST(Reference, ConfidentRowsKeepTheirDigits) {
       std::vector<float> dz(4);
       const std::vector<int> label = {1};
       const double loss = cross_entropy({z.data(), 1, 4}, label, Gradient{dz.data(), 1, 4}).loss;
-      const auto truth = reference::row({0, gap, .5L, -1}, {0, 1, 0, 0}, 1);
+      const auto truth =
+          reference::truth({.logits = {0, gap, .5L, -1}, .label_part = {0, 1, 0, 0}, .label = 1});
       EXPECT_NEAR(loss, double(truth.loss), 1e-5 * double(truth.loss)) << isa() << " gap " << gap;
       for (int k = 0; k < 4; ++k) {
-        const double p = double(truth.probability[k]),
+        const double p = std::exp(double(truth.log_probability[k])),
                      truth_k = k == 1 ? -loss : p;  // p - 1 = -loss to first order
         EXPECT_NEAR(dz[k], truth_k, 1e-2 * std::abs(truth_k)) << isa() << " gap " << gap << " class " << k;
       }
@@ -219,7 +218,8 @@ TEST(Reference, FiniteDifferences) {
           batch.z[i] = z - h;
           const double below = cross_entropy(batch.logits(), batch.labels, options).loss;
           batch.z[i] = z;
-          EXPECT_NEAR(dz[i], (above - below) / (2 * h), 1e-9) << rule_name(rule) << " element " << i;
+          EXPECT_NEAR(dz[i], (above - below) / (2 * h), 1e-9)
+              << " rule " << int(rule.rule) << " element " << i;
         }
       }
     }
@@ -479,13 +479,19 @@ TEST(Special, FiniteMasks) {
 // Beyond flip 1/2 the label is the least likely class, and its own large term has to cancel.
 TEST(Special, NegativeOnehotWeight) {
   for_each_isa([] {
+    const std::vector<double> one = {1};
     for (const float gap : {30.1f, 80.3f, 1e4f, 1e5f}) {
-      const std::vector<float> z = {0, -gap};
-      std::vector<float> dz(2);
-      const Result result = cross_entropy({z.data(), 1, 2}, std::vector<int>{1}, Gradient{dz.data(), 1, 2},
-                                          {.smoothing = flip(1)});
-      EXPECT_NEAR(result.loss, std::exp(-double(gap)), 1e-10) << gap;
-      EXPECT_NEAR(dz[1], std::exp(-double(gap)), 1e-5 * std::exp(-double(gap)) + 1e-38) << gap;
+      for (const float first : {0.f, .1f}) {  // .1 + gap is not an f32
+        for (const Smoothing& rule : {flip(1), Smoothing{.rule = Rule::flip, .amount_by_row = one}}) {
+          const std::vector<float> z = {first, -gap};
+          std::vector<float> dz(2);
+          const Result result = cross_entropy({z.data(), 1, 2}, std::vector<int>{1},
+                                              Gradient{dz.data(), 1, 2}, {.smoothing = rule});
+          const double p = std::exp(-double(gap) - double(first));
+          EXPECT_NEAR(result.loss, p, 1e-10) << gap;
+          EXPECT_NEAR(dz[1], p, 1e-5 * p + 1e-38) << gap;
+        }
+      }
     }
     for (const double amount : {.6, .95, 1.}) {
       expect_reference(Batch<float>(5, 10, 97), {.smoothing = others(amount)});
@@ -645,105 +651,6 @@ TEST(Determinism, LeavesTheFloatingPointModeAloneAndWorksUnderFlushToZero) {
   _mm_setcsr(before);
 }
 #endif
-
-// ---- The door ----
-
-TEST(Errors, NameTheArgumentAndTheRow) {
-  const Batch<float> batch(3, 4, 73);
-  const auto with_labels = [&](const auto& labels, const Options& options = {}) {
-    return error_of([&] { cross_entropy(batch.logits(), labels, options); });
-  };
-  EXPECT_EQ(with_labels(std::vector<int>{0, 1, 4}),
-            "labels: row 2 has 4, 0 to 3 and the ignored -100 are allowed");
-  EXPECT_EQ(with_labels(std::vector<int>{0, -1, 4}),
-            "labels: row 1 has -1, 0 to 3 and the ignored -100 are allowed");
-  EXPECT_EQ(with_labels(std::vector<uint64_t>{0, UINT64_MAX, 0}),
-            "labels: row 1 has 9223372036854775807, 0 to 3 and the ignored -100 are allowed");
-  EXPECT_EQ(with_labels(std::vector<int>{0, 1}), "labels: 2 found, there are 3 rows");
-  EXPECT_EQ(with_labels(std::vector<float>{0, 1, 2}), "labels: have type f32, integers are allowed");
-  const std::vector<int> good = {0, 1, 2};
-  EXPECT_THAT(with_labels(good, {.smoothing = uniform(1.2)}), HasSubstr("smoothing: 1.2"));
-  EXPECT_THAT(with_labels(good, {.smoothing = uniform(kNan)}), HasSubstr("smoothing: "));
-  const std::vector<float> short_weights = {1, 2};
-  EXPECT_EQ(with_labels(good, {.class_weights = short_weights}),
-            "class_weights: 2 found, there are 4 classes");
-  const std::vector<double> nan_weights = {1, 2, kNan, 1};
-  EXPECT_EQ(with_labels(good, {.class_weights = nan_weights}),
-            "class_weights: class 2 has nan, finite values are allowed");
-  try {
-    cross_entropy(batch.logits(), std::vector<int>{0, 9, 0});
-    ADD_FAILURE();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.row, 1);
-    EXPECT_EQ(error.argument, "labels");
-  }
-}
-
-TEST(Errors, Shapes) {
-  Batch<float> batch(3, 4, 79);
-  const std::vector<int> labels = {0, 1, 2};
-  const auto with_logits = [&](const Logits& logits) {
-    return error_of([&] { cross_entropy(logits, labels); });
-  };
-  EXPECT_EQ(with_logits(Logits(batch.z.data(), 3, 0)), "logits: 0 classes found, at least 1 is needed");
-  EXPECT_THAT(with_logits(Logits(batch.z.data(), -3, 4)), HasSubstr("no negative size"));
-  EXPECT_EQ(with_logits(Logits(static_cast<float*>(nullptr), 3, 4)), "logits: null data");
-  EXPECT_THAT(with_logits(batch.logits().shard(0, 8)), HasSubstr("a shard of 4 of 8 classes"));
-  const std::vector<int> integers(12);
-  EXPECT_EQ(with_logits(Logits(integers.data(), 3, 4)),
-            "logits: have type i32, f32, f64, f16 and bf16 are allowed");
-
-  std::vector<float> dz(20);
-  std::vector<double> dz64(12);
-  const auto with_gradient = [&](const Gradient& dlogits, const Upstream& upstream = {}) {
-    return error_of([&] { cross_entropy(batch.logits(), labels, dlogits, {}, {}, upstream); });
-  };
-  EXPECT_EQ(with_gradient({dz64.data(), 3, 4}), "dlogits: have type f64, the logits' is f32");
-  EXPECT_THAT(with_gradient({dz.data(), 4, 3}), HasSubstr("shape (4, 3, 1) found, the logits' is (3, 4, 1)"));
-  EXPECT_THAT(with_gradient({batch.z.data() + 1, 3, 4}), HasSubstr("overlap"));
-  EXPECT_THAT(with_gradient({batch.z.data() - 1, 3, 4}), HasSubstr("overlap"));
-  Gradient backwards(dz.data() + 8, 3, 4);
-  backwards.outer_stride = -4;
-  EXPECT_EQ(with_gradient(backwards), "no error");
-  Gradient backwards_over(batch.z.data() + 12, 3, 4);
-  backwards_over.outer_stride = -4;
-  EXPECT_THAT(with_gradient(backwards_over), HasSubstr("overlap"));
-  for (const auto& [outer, inner] : {std::pair(0, 1), std::pair(1, 1), std::pair(4, 0), std::pair(3, 1)}) {
-    Gradient twice(dz.data(), 3, 4);
-    twice.outer_stride = outer;
-    twice.class_stride = inner;
-    EXPECT_THAT(with_gradient(twice), HasSubstr("two elements at one address")) << outer << inner;
-  }
-  EXPECT_THAT(with_gradient({dz.data(), 3, 2, 2}), HasSubstr("shape (3, 2, 2) found"));
-  EXPECT_THAT(with_logits(Logits(batch.z.data(), int64_t{1} << 32, 1, int64_t{1} << 32)),
-              HasSubstr("too many"));
-  EXPECT_THAT(with_logits(Logits(batch.z.data(), 3, 4, -1)), HasSubstr("no negative size"));
-  const Vector null_labels(static_cast<int*>(nullptr), 3);
-  EXPECT_EQ(error_of([&] { cross_entropy(batch.logits(), null_labels); }), "labels: null data");
-  const Upstream short_rows = {.rows = Vector(dz.data(), 2)},
-                 integer_rows = {.rows = Vector(labels.data(), 3)};
-  const Options none = {.reduction = Reduction::none};
-  const Gradient whole(dz.data(), 3, 4);
-  EXPECT_EQ(error_of([&] { cross_entropy(batch.logits(), labels, whole, none, {}, short_rows); }),
-            "upstream: 2 found, there are 3 rows");
-  EXPECT_THAT(error_of([&] { cross_entropy(batch.logits(), labels, whole, none, {}, integer_rows); }),
-              HasSubstr("f32, f64"));
-  const std::vector<double> huge = {1, 1e39, 1, 1}, five(5, 1);
-  EXPECT_EQ(error_of([&] { cross_entropy(batch.logits(), labels, {.class_weights = five}); }),
-            "class_weights: 5 found, there are 4 classes");
-  EXPECT_EQ(error_of([&] {
-              cross_entropy(batch.logits(), labels, {.smoothing = uniform(.1), .class_weights = huge});
-            }),
-            "class_weights: class 1 overflows the logits' type");
-  std::vector<int64_t> short_argmax(2);
-  EXPECT_EQ(error_of([&] { cross_entropy(batch.logits(), labels, {}, {.argmax = short_argmax}); }),
-            "parts.argmax: 2 found, there are 3 rows");
-  EXPECT_THAT(with_gradient({dz.data(), 3, 4}, {.rows = dz64}), HasSubstr("reduction none"));
-
-  std::vector<double> short_part(2);
-  EXPECT_EQ(error_of([&] { cross_entropy(batch.logits(), labels, {}, {.nll = short_part}); }),
-            "parts.nll: 2 found, there are 3 rows");
-}
 
 }  // namespace
 }  // namespace labelsmooth

@@ -13,8 +13,6 @@
 namespace labelsmooth {
 namespace {
 
-constexpr double kInf = std::numeric_limits<double>::infinity();
-
 // exp(x) through the gradient kernel, whose other terms are switched off.
 template <class T>
 std::vector<T> exp_of(const Kernels& kernels, const std::vector<T>& x) {

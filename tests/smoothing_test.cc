@@ -63,7 +63,10 @@ TEST(Smoothing, TargetsAgreeWithTheReference) {
       for (int64_t label = 0; label < classes; ++label) {
         const auto expect = [&](const Smoothing& smoothing, const char* rule) {
           const auto q = target(smoothing, classes, label);
-          const auto truth = reference::target(rule, e, classes, label, prior);
+          const reference::Reals uniform(classes, 1 / reference::Real(classes));
+          const auto truth = reference::target(
+              rule == std::string("prior") ? "uniform" : rule, e, reference::one_hot(classes, label),
+              rule == std::string("prior") ? reference::Reals(prior.begin(), prior.end()) : uniform);
           for (int64_t k = 0; k < classes; ++k) EXPECT_NEAR(q[k], double(truth[k]), 4e-16) << rule << e;
         };
         expect(uniform(e), "uniform");
