@@ -27,12 +27,10 @@ struct Coefficients {
   double a, b, q;      // q is the weighted mass of the target
   double suppression;  // of each class of the support
 };
-inline Coefficients coefficients(const Problem& problem, const RowSummary& summary, int64_t row) {
-  const Affine affine = problem.affine(row);
-  const double b = affine.b == 0 ? 0 : affine.b / summary.prior_norm;
+inline Coefficients coefficients(const Problem& problem, const RowSummary& summary, const Row& row) {
+  const double a = row.affine.a, b = row.affine.b == 0 ? 0 : row.affine.b / summary.prior_norm;
   const double alpha = problem.options.max_suppression;
-  return {affine.a, b, affine.a * summary.label_mass + b * summary.prior_mass,
-          alpha == 0 ? 0 : alpha / summary.prior_norm};
+  return {a, b, a * summary.label_mass + b * summary.prior_mass, alpha == 0 ? 0 : alpha / summary.prior_norm};
 }
 
 /// T: float or double, the type that the kernels compute with.
@@ -57,31 +55,31 @@ class Chunks {
   struct Scratch {
     std::vector<T> z, v, t, dz;
   };
-  Scratch scratch() const {
+  Scratch scratch(const Gradient* dlogits = nullptr, bool accumulate = false) const {
     const auto size = static_cast<size_t>(std::min(kChunk, logits_.classes));
-    const bool dense = problem_.target.kind == Target::Kind::dense;
+    const bool dense = problem_.is_dense();
     return {std::vector<T>(z_in_place_ ? 0 : size), std::vector<T>(v_of_row_ || dense ? size : 0),
-            std::vector<T>(dense ? size : 0), std::vector<T>(size)};
+            std::vector<T>(dense ? size : 0),
+            std::vector<T>(dlogits == nullptr || writes_in_place(*dlogits, accumulate) ? 0 : size)};
   }
 
-  RowSummary summarize(int64_t row, bool entropy, Scratch& scratch) const {
+  RowSummary summarize(const Row& row, bool entropy, Scratch& scratch) const {
     RowSummary summary;
-    if (!problem_.counts(row)) return summary;
+    if (!row.counts) return summary;
     for (const Chunk& chunk : chunks_) summary = merge(summary, summarize(row, chunk, entropy, scratch));
     return summary;
   }
 
   /// dz_k = factor * sigma_k * (p_k (q + 2 z_loss lse + entropy_penalty (H - ls + z_k - max)) - a t_k - b v_k
   /// + MaxSup's)
-  void gradient(int64_t row, const RowSummary& summary, double factor, const Gradient& dlogits,
+  void gradient(const Row& row, const RowSummary& summary, double factor, const Gradient& dlogits,
                 bool accumulate, Scratch& scratch) const {
     const bool zero = problem_.zero_gradient(row);
-    // The soft cap's slope still needs the logits once dz is made.
-    const bool in_place =
-        dlogits.dtype == dtype_of<T>() && dlogits.class_stride == 1 && !accumulate && options_.soft_cap == 0;
+    const bool in_place = writes_in_place(dlogits, accumulate);
     for (const Chunk& chunk : chunks_) {
       if (zero && accumulate) break;
-      T* dz = in_place ? static_cast<T*>(dlogits.data) + dlogits.index(row, chunk.begin - logits_.class_begin)
+      T* dz = in_place ? static_cast<T*>(dlogits.data) +
+                             dlogits.index(row.index, chunk.begin - logits_.class_begin)
                        : scratch.dz.data();
       if (zero) {
         std::fill_n(dz, chunk.size(), T{0});
@@ -102,13 +100,19 @@ class Chunks {
     int64_t size() const { return end - begin; }
     bool holds(int64_t k) const { return begin <= k && k < end; }
   };
+  // The soft cap's slope still needs the logits once dz, which may be their memory, is made.
+  bool writes_in_place(const Gradient& dlogits, bool accumulate) const {
+    return dlogits.dtype == dtype_of<T>() && dlogits.class_stride == 1 && !accumulate &&
+           options_.soft_cap == 0;
+  }
+
   // v_k = class weight * prior of the support. Null where all are 1.
   struct PriorPart {
     const T* v;
     double mass, norm;
   };
 
-  RowSummary summarize(int64_t row, const Chunk& chunk, bool entropy, Scratch& scratch) const {
+  RowSummary summarize(const Row& row, const Chunk& chunk, bool entropy, Scratch& scratch) const {
     const T* z = lay_logits(row, chunk, scratch.z.data());
     const PriorPart prior = lay_prior(row, chunk, z, scratch.v.data());
     ChunkSums sums;
@@ -123,11 +127,11 @@ class Chunks {
     part.prior_norm = prior.norm;
     part.argmax = chunk.begin + sums.argmax;
     part.classes = chunk.size();
-    if (problem_.target.kind == Target::Kind::dense) {
+    if (problem_.is_dense()) {
       add_dense_labels(row, chunk, z, scratch.t.data(), part);
       return part;
     }
-    for (const auto [label, share] : problem_.shares(row)) {
+    for (const auto [label, share] : row.shares()) {
       if (!chunk.holds(label)) continue;
       const double logit = z[label - chunk.begin];
       part.label_dot += logit == sums.max ? 0 : term(share, logit - sums.max);
@@ -136,7 +140,7 @@ class Chunks {
     return part;
   }
 
-  void add_dense_labels(int64_t row, const Chunk& chunk, const T* z, T* t, RowSummary& part) const {
+  void add_dense_labels(const Row& row, const Chunk& chunk, const T* z, T* t, RowSummary& part) const {
     part.label_mass = lay_dense(row, chunk, t);
     if (!std::isfinite(part.max)) return;
     part.label_dot = kernels_.dot(z, chunk.size(), part.max, t);
@@ -145,8 +149,8 @@ class Chunks {
 
   // ---- laying a chunk of a row ----
 
-  const T* lay_logits(int64_t row, const Chunk& chunk, T* scratch) const {
-    const int64_t first = logits_.index(row, chunk.begin - logits_.class_begin);
+  const T* lay_logits(const Row& row, const Chunk& chunk, T* scratch) const {
+    const int64_t first = logits_.index(row.index, chunk.begin - logits_.class_begin);
     if (z_in_place_) return static_cast<const T*>(logits_.data) + first;
     with_storage(logits_.dtype, [&]<class S>() {
       const S* from = static_cast<const S*>(logits_.data) + first;
@@ -172,13 +176,13 @@ class Chunks {
     return scratch;
   }
 
-  int64_t mask_begin(int64_t row, const Chunk& chunk) const {
+  int64_t mask_begin(const Row& row, const Chunk& chunk) const {
     const Rows& mask = options_.mask;
     const bool shared = mask.rows() == 1 && mask.classes == problem_.classes;
-    return shared ? mask.index(0, chunk.begin) : mask.index(row, chunk.begin - logits_.class_begin);
+    return shared ? mask.index(0, chunk.begin) : mask.index(row.index, chunk.begin - logits_.class_begin);
   }
 
-  PriorPart lay_prior(int64_t row, const Chunk& chunk, const T* z, T* scratch) const {
+  PriorPart lay_prior(const Row& row, const Chunk& chunk, const T* z, T* scratch) const {
     if (!v_of_row_) return {shared_v(chunk), chunk.prior_mass, chunk.prior_norm};
     lay_prior_values(row, chunk, scratch);
     double mass = 0, norm = 0;
@@ -192,7 +196,7 @@ class Chunks {
     return {scratch, mass, norm};
   }
 
-  void lay_prior_values(int64_t row, const Chunk& chunk, T* scratch) const {
+  void lay_prior_values(const Row& row, const Chunk& chunk, T* scratch) const {
     const Prior& prior = options_.smoothing.prior;
     int64_t from = 0, first = chunk.begin;
     switch (prior.kind) {
@@ -202,10 +206,10 @@ class Chunks {
       case Prior::Kind::shared:
         break;
       case Prior::Kind::by_label:
-        from = problem_.target.labels.label(row);
+        from = row.label;
         break;
       case Prior::Kind::by_row:
-        from = row;
+        from = row.index;
         first -= logits_.class_begin;
         break;
     }
@@ -213,8 +217,8 @@ class Chunks {
   }
 
   // t times the class weights; returns its mass.
-  double lay_dense(int64_t row, const Chunk& chunk, T* scratch) const {
-    lay_row(problem_.target.dense, row, chunk.begin - logits_.class_begin, chunk, scratch);
+  double lay_dense(const Row& row, const Chunk& chunk, T* scratch) const {
+    lay_row(problem_.target.dense, row.index, chunk.begin - logits_.class_begin, chunk, scratch);
     double mass = 0;
     for (int64_t k = 0; k < chunk.size(); ++k) {
       if (problem_.weighs_terms()) scratch[k] *= static_cast<T>(problem_.class_weight(chunk.begin + k));
@@ -240,18 +244,16 @@ class Chunks {
                 prior.kind == Prior::Kind::by_row;
     const bool plain = !v_of_row_ && prior.empty() && !problem_.weighs_terms();
     prior_sum_ = plain ? PriorSum::plain : PriorSum::weighted;
-    if (v_of_row_) return;
-    const int64_t first = logits_.class_begin;
-    for (int64_t k = first; k < first + logits_.classes && !plain; ++k) {
-      const double value = prior.kind == Prior::Kind::shared ? prior.rows.real(0, k) : 1;
-      shared_v_.push_back(static_cast<T>(term_weight(k) * value));
-    }
+    for (Chunk& chunk : chunks_) chunk.prior_mass = chunk.prior_norm = static_cast<double>(chunk.size());
+    if (plain || v_of_row_) return;
     // The loss is as exact as these sums, hence long double.
     for (Chunk& chunk : chunks_) {
       long double mass = 0, norm = 0;
       for (int64_t k = chunk.begin; k < chunk.end; ++k) {
-        mass += shared_v_.empty() ? 1 : shared_v_[k - first];
-        norm += prior.empty() ? 1 : prior.rows.real(0, k);
+        const double share = prior.empty() ? 1 : prior.rows.real(0, k);
+        shared_v_.push_back(static_cast<T>(term_weight(k) * share));
+        mass += shared_v_.back();
+        norm += share;
       }
       chunk.prior_mass = static_cast<double>(mass);
       chunk.prior_norm = static_cast<double>(norm);
@@ -276,12 +278,12 @@ class Chunks {
 
   // ---- gradient ----
 
-  void differentiate(int64_t row, const RowSummary& summary, double factor, const Chunk& chunk,
+  void differentiate(const Row& row, const RowSummary& summary, double factor, const Chunk& chunk,
                      Scratch& scratch, T* dz) const {
     const Coefficients c = coefficients(problem_, summary, row);
     const T* z = lay_logits(row, chunk, scratch.z.data());
     const PriorPart prior = lay_prior(row, chunk, z, scratch.v.data());
-    const bool dense = problem_.target.kind == Target::Kind::dense;
+    const bool dense = problem_.is_dense();
     if (dense) lay_dense(row, chunk, scratch.t.data());
     // Taken before dz, which may be z, is written.
     const Elements elements = exact_elements(row, summary, chunk, z, prior, scratch.t.data());
@@ -299,9 +301,12 @@ class Chunks {
 
   // What z_loss and entropy_penalty add to the factor of p_k, at x = z_k - max.
   double modifier_slope(const RowSummary& summary, double x) const {
-    const double ls = std::log1p(summary.tail), beta = options_.entropy_penalty;
-    const double entropy = beta == 0 ? 0 : beta * (x - summary.tail_z / (1 + summary.tail));
-    return 2 * options_.z_loss * (summary.max + ls) + entropy;
+    double slope = 0;
+    if (const double lambda = options_.z_loss; lambda != 0)
+      slope += 2 * lambda * (summary.max + std::log1p(summary.tail));
+    if (const double beta = options_.entropy_penalty; beta != 0)
+      slope += beta * (x - summary.tail_z / (1 + summary.tail));
+    return slope;
   }
 
   // Elements that are made in double: the labels' own, and the argmax where its t cancels against p or MaxSup
@@ -317,7 +322,7 @@ class Chunks {
     const Element* begin() const { return list; }
     const Element* end() const { return list + count; }
   };
-  Elements exact_elements(int64_t row, const RowSummary& summary, const Chunk& chunk, const T* z,
+  Elements exact_elements(const Row& row, const RowSummary& summary, const Chunk& chunk, const T* z,
                           const PriorPart& prior, const T* t) const {
     Elements elements;
     bool has_argmax = !chunk.holds(summary.argmax);
@@ -327,10 +332,10 @@ class Chunks {
       elements.list[elements.count++] = {k, label == summary.argmax, z[k] - summary.max, share,
                                          prior.v == nullptr ? 1. : prior.v[k]};
     };
-    for (const auto [label, share] : problem_.shares(row)) {
+    for (const auto [label, share] : row.shares()) {
       if (chunk.holds(label)) add(label, share);
     }
-    const bool dense = problem_.target.kind == Target::Kind::dense;
+    const bool dense = problem_.is_dense();
     if (!has_argmax && (dense || options_.max_suppression != 0))
       add(summary.argmax, dense ? t[summary.argmax - chunk.begin] : 0);
     return elements;
@@ -356,9 +361,9 @@ class Chunks {
   }
 
   // From the derivative in z to that in the logit: z = scale * cap * tanh(logit / cap).
-  void chain(int64_t row, const Chunk& chunk, const T* z, T* dz) const {
+  void chain(const Row& row, const Chunk& chunk, const T* z, T* dz) const {
     const double cap = options_.soft_cap;
-    const int64_t first = logits_.index(row, chunk.begin - logits_.class_begin);
+    const int64_t first = logits_.index(row.index, chunk.begin - logits_.class_begin);
     for (int64_t k = 0; k < chunk.size(); ++k) {
       double slope = options_.scale;
       if (cap != 0) {
@@ -371,9 +376,10 @@ class Chunks {
     }
   }
 
-  void write(int64_t row, const Chunk& chunk, const T* dz, const Gradient& dlogits, bool accumulate) const {
+  void write(const Row& row, const Chunk& chunk, const T* dz, const Gradient& dlogits,
+             bool accumulate) const {
     with_storage(dlogits.dtype, [&]<class S>() {
-      S* to = static_cast<S*>(dlogits.data) + dlogits.index(row, chunk.begin - logits_.class_begin);
+      S* to = static_cast<S*>(dlogits.data) + dlogits.index(row.index, chunk.begin - logits_.class_begin);
       for (int64_t k = 0; k < chunk.size(); ++k) {
         S& element = to[k * dlogits.class_stride];
         store(accumulate ? dz[k] + load<T>(element) : dz[k], element);
@@ -381,10 +387,10 @@ class Chunks {
     });
   }
 
-  void clear_padding(int64_t row, const Gradient& dlogits) const {
+  void clear_padding(const Row& row, const Gradient& dlogits) const {
     with_storage(dlogits.dtype, [&]<class S>() {
       for (int64_t k = dlogits.classes; k < dlogits.classes + dlogits.padding; ++k)
-        store(T{0}, static_cast<S*>(dlogits.data)[dlogits.index(row, k)]);
+        store(T{0}, static_cast<S*>(dlogits.data)[dlogits.index(row.index, k)]);
     });
   }
 

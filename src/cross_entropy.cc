@@ -31,7 +31,7 @@ struct Totals {
 };
 
 // The row's loss without its weight.
-double loss_of(const Problem& problem, const RowSummary& summary, int64_t row) {
+double loss_of(const Problem& problem, const RowSummary& summary, const Row& row) {
   const Options& options = problem.options;
   const Coefficients c = coefficients(problem, summary, row);
   const double ls = std::log1p(summary.tail), lse = summary.max + ls;
@@ -43,19 +43,19 @@ double loss_of(const Problem& problem, const RowSummary& summary, int64_t row) {
 }
 
 // Writes the row's parts and returns what it adds to the totals.
-Totals finish_row(const Problem& problem, const RowSummary& summary, int64_t row, const Parts& parts) {
-  const auto put = [row](const auto& part, auto value) {
-    if (!part.empty()) part[row] = value;
+Totals finish_row(const Problem& problem, const RowSummary& summary, const Row& row, const Parts& parts) {
+  const auto put = [&row](const auto& part, auto value) {
+    if (!part.empty()) part[row.index] = value;
   };
   Totals result;
   double lse = 0, confidence = 0, entropy = 0;
-  if (problem.counts(row)) {
+  if (row.counts) {
     const bool finite = std::isfinite(summary.max);
-    const double ls = std::log1p(summary.tail), weight = problem.row_weight(row);
+    const double ls = std::log1p(summary.tail);
     result.nll = finite ? summary.label_mass * ls - summary.label_dot : kNan;
-    result.loss = weight == 0 ? 0 : finite ? weight * loss_of(problem, summary, row) : kNan;
-    result.correct = finite && summary.argmax == problem.label(row);
-    if (finite && std::isinf(summary.label_dot)) result.first_impossible_row = row;
+    result.loss = row.weight == 0 ? 0 : finite ? row.weight * loss_of(problem, summary, row) : kNan;
+    result.correct = finite && summary.argmax == row.label;
+    if (finite && std::isinf(summary.label_dot)) result.first_impossible_row = row.index;
     lse = finite ? summary.max + ls : kNan;
     confidence = finite ? 1 / (1 + summary.tail) : kNan;
     entropy = finite ? ls - summary.tail_z / (1 + summary.tail) : kNan;
@@ -65,7 +65,7 @@ Totals finish_row(const Problem& problem, const RowSummary& summary, int64_t row
   put(parts.lse, lse);
   put(parts.confidence, confidence);
   put(parts.entropy, entropy);
-  put(parts.argmax, problem.counts(row) ? summary.argmax : -1);
+  put(parts.argmax, row.counts ? summary.argmax : -1);
   put(parts.correct, static_cast<uint8_t>(result.correct));
   return result;
 }
@@ -108,9 +108,10 @@ Result run(const Problem& problem, const Logits& logits, const Gradient* dlogits
   const Chunks<T> chunks(problem, logits);
   const bool entropy = !parts.entropy.empty() || problem.options.entropy_penalty != 0;
   return reduce_rows(problem, problem.rows * problem.classes, [&](int64_t begin, int64_t end) {
-    auto scratch = chunks.scratch();
+    auto scratch = chunks.scratch(dlogits, upstream.accumulate);
     Totals totals;
-    for (int64_t row = begin; row < end; ++row) {
+    for (int64_t index = begin; index < end; ++index) {
+      const Row row = problem.row(index);
       const RowSummary summary = chunks.summarize(row, entropy, scratch);
       totals.add(finish_row(problem, summary, row, parts));
       if (dlogits == nullptr) continue;
@@ -173,7 +174,7 @@ void summarize(const Logits& logits, const Target& target, const Options& option
     parallel_for(problem.rows, problem.rows * logits.classes, [&](int64_t begin, int64_t end) {
       auto scratch = chunks.scratch();
       for (int64_t row = begin; row < end; ++row) {
-        summaries[row] = chunks.summarize(row, /*entropy=*/true, scratch);
+        summaries[row] = chunks.summarize(problem.row(row), /*entropy=*/true, scratch);
       }
     });
   });
@@ -196,7 +197,8 @@ Result finish(std::span<const RowSummary> summaries, int64_t total_classes, cons
   check_parts(parts, target, rows);
   return reduce_rows(problem, rows, [&](int64_t begin, int64_t end) {
     Totals totals;
-    for (int64_t row = begin; row < end; ++row) totals.add(finish_row(problem, summaries[row], row, parts));
+    for (int64_t row = begin; row < end; ++row)
+      totals.add(finish_row(problem, summaries[row], problem.row(row), parts));
     return totals;
   });
 }
@@ -211,9 +213,10 @@ void gradient(const Logits& logits, const Target& target, std::span<const RowSum
   with_compute_type(logits, options, [&]<class T>() {
     const Chunks<T> chunks(problem, logits);
     parallel_for(problem.rows, problem.rows * logits.classes, [&](int64_t begin, int64_t end) {
-      auto scratch = chunks.scratch();
-      for (int64_t row = begin; row < end; ++row) {
-        chunks.gradient(row, summaries[row], problem.factor(upstream, row), dlogits, upstream.accumulate,
+      auto scratch = chunks.scratch(&dlogits, upstream.accumulate);
+      for (int64_t index = begin; index < end; ++index) {
+        const Row row = problem.row(index);
+        chunks.gradient(row, summaries[index], problem.factor(upstream, row), dlogits, upstream.accumulate,
                         scratch);
       }
     });

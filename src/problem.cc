@@ -26,7 +26,7 @@ Problem::Problem(const Target& target, int64_t rows, int64_t classes, const Opti
     mean_weight_ = static_cast<double>(sum / norm);
   }
   for (int64_t row = 0; row < rows; ++row) {
-    if (!counts(row)) continue;
+    if (is_ignored(row)) continue;
     ++counted_;
     weight_ += denominator_weight(row);
   }
@@ -43,25 +43,38 @@ bool Problem::is_ignored(int64_t row) const {
          (target.kind != Target::Kind::mixed || target.second.label(row) == ignored);
 }
 
-int64_t Problem::label(int64_t row) const {
-  if (!has_labels()) return -1;
-  const bool second = target.kind == Target::Kind::mixed && target.weight.real(row) < 0.5;
-  return (second ? target.second : target.labels).label(row);
+Row Problem::row(int64_t index) const {
+  Row row;
+  row.index = index;
+  row.counts = !is_ignored(index);
+  if (!row.counts) return row;
+  row.weight = row_weight(index);
+  row.affine = amounts_vary() ? labelsmooth::affine(options.smoothing.rule, amount(index), classes) : affine_;
+  set_label_part(row);
+  return row;
 }
 
-Problem::Shares Problem::shares(int64_t row) const {
-  const auto weight = [&](int64_t label) { return weighs_terms() ? class_weight(label) : 1; };
-  Shares shares;
+void Problem::set_label_part(Row& row) const {
+  const auto term_weight = [&](int64_t label) { return weighs_terms() ? class_weight(label) : 1; };
+  if (has_labels()) row.label = target.labels.label(row.index);
   if (target.kind == Target::Kind::labels) {
-    // The class weight of a single label is in a, so that its dot gives the unweighted nll.
-    shares.list[shares.count++] = {target.labels.label(row), 1};
+    // The class weight of a single label goes into a, so that its dot gives the unweighted nll.
+    row.list[row.shares_count++] = {row.label, 1};
+    const double own = class_weight(row.label);
+    auto& [a, b] = row.affine;
+    const double expected = a * own + b * mean_weight_;
+    const double whole = options.weighting == Weighting::label      ? own
+                         : options.weighting == Weighting::expected ? expected
+                                                                    : 1;
+    a *= options.weighting == Weighting::per_term ? own : whole;
+    b *= whole;
   } else if (target.kind == Target::Kind::mixed) {
-    const int64_t first = target.labels.label(row), second = target.second.label(row);
-    const double lambda = first == second ? 1 : target.weight.real(row);
-    shares.list[shares.count++] = {first, lambda * weight(first)};
-    if (first != second) shares.list[shares.count++] = {second, (1 - lambda) * weight(second)};
+    const int64_t first = row.label, second = target.second.label(row.index);
+    const double lambda = first == second ? 1 : target.weight.real(row.index);
+    if (lambda < 0.5) row.label = second;
+    row.list[row.shares_count++] = {first, lambda * term_weight(first)};
+    if (first != second) row.list[row.shares_count++] = {second, (1 - lambda) * term_weight(second)};
   }
-  return shares;
 }
 
 double Problem::amount(int64_t row) const {
@@ -69,24 +82,6 @@ double Problem::amount(int64_t row) const {
   if (!smoothing.amount_by_row.empty()) return smoothing.amount_by_row.real(row);
   if (!smoothing.amount_by_class.empty()) return smoothing.amount_by_class.real(target.labels.label(row));
   return smoothing.amount;
-}
-
-Affine Problem::affine(int64_t row) const {
-  const Affine result =
-      amounts_vary() ? labelsmooth::affine(options.smoothing.rule, amount(row), classes) : affine_;
-  if (target.kind != Target::Kind::labels) return result;
-  const double own = class_weight(target.labels.label(row));
-  switch (options.weighting) {
-    case Weighting::per_term:
-      return {result.a * own, result.b};
-    case Weighting::label:
-      return {result.a * own, result.b * own};
-    case Weighting::expected: {
-      const double expected = result.a * own + result.b * mean_weight_;
-      return {result.a * expected, result.b * expected};
-    }
-  }
-  return result;
 }
 
 bool Problem::has_prior_part() const {
@@ -101,7 +96,7 @@ bool Problem::may_oppose() const {
 void Problem::check_summaries(std::span<const RowSummary> summaries) const {
   check_size("summaries", static_cast<int64_t>(summaries.size()), rows);
   for (int64_t row = 0; row < rows; ++row) {
-    if (!counts(row)) continue;
+    if (is_ignored(row)) continue;
     const RowSummary& summary = summaries[row];
     if (summary.classes != classes) {
       throw Error("summaries",
@@ -148,14 +143,14 @@ double Problem::empty_mean() const {
   return options.empty == Empty::zero ? 0 : std::numeric_limits<double>::quiet_NaN();
 }
 
-double Problem::factor(const Upstream& upstream, int64_t row) const {
+double Problem::factor(const Upstream& upstream, const Row& row) const {
   if (denominator() == 0) return empty_mean();
-  const double scalar = upstream.scalar * (upstream.rows.empty() ? 1 : upstream.rows.real(row));
-  return scalar * row_weight(row) / denominator();
+  const double scalar = upstream.scalar * (upstream.rows.empty() ? 1 : upstream.rows.real(row.index));
+  return scalar * row.weight / denominator();
 }
 
-bool Problem::zero_gradient(int64_t row) const {
-  return !counts(row) || row_weight(row) == 0 || (denominator() == 0 && options.empty == Empty::zero);
+bool Problem::zero_gradient(const Row& row) const {
+  return !row.counts || row.weight == 0 || (denominator() == 0 && options.empty == Empty::zero);
 }
 
 }  // namespace labelsmooth

@@ -9,6 +9,24 @@
 
 namespace labelsmooth {
 
+/// What one row is asked for.
+struct Row {
+  /// The label part of one class: a label and its share of t.
+  struct Share {
+    int64_t label = -1;
+    double share = 0;  // with the class weight where that is per term
+  };
+
+  int64_t index = 0;
+  bool counts = true;  // the rest is unset where it does not
+  double weight = 1;   // the row's own
+  Affine affine = {};  // times the row's own class weight where that is `label` or `expected`
+  int64_t label = -1;  // of mixed ones that of larger weight; -1 where a dense target has none
+  Share list[2];
+  int shares_count = 0;  // none of a dense target
+  std::span<const Share> shares() const { return {list, static_cast<size_t>(shares_count)}; }
+};
+
 class Problem {
  public:
   /// Checks everything that does not need dlogits or parts. `classes` in all, whatever the shard.
@@ -18,33 +36,12 @@ class Problem {
   const Options& options;
   const int64_t rows, classes;
 
-  bool counts(int64_t row) const { return !is_ignored(row); }
-  /// The hard label; of mixed ones that of larger weight; -1 where a dense target has none.
-  int64_t label(int64_t row) const;
+  Row row(int64_t index) const;
   bool has_labels() const { return target.kind != Target::Kind::dense || !target.labels.empty(); }
-
-  /// The label part of one class: a label and its share of t. At most two.
-  struct Share {
-    int64_t label = -1;
-    double share = 0;  // with the class weight where that is per term
-  };
-  /// No shares of a dense target.
-  struct Shares {
-    Share list[2];
-    int count = 0;
-    const Share* begin() const { return list; }
-    const Share* end() const { return list + count; }
-  };
-  Shares shares(int64_t row) const;
-
+  bool is_dense() const { return target.kind == Target::Kind::dense; }
   double class_weight(int64_t k) const {
     return options.class_weights.empty() ? 1 : options.class_weights.real(k);
   }
-  double row_weight(int64_t row) const {
-    return options.row_weights.empty() ? 1 : options.row_weights.real(row);
-  }
-  /// (a, b) of the row, times the row's own class weight where that is `label` or `expected`.
-  Affine affine(int64_t row) const;
   /// Whether any row has a prior part, MaxSup's included.
   bool has_prior_part() const;
   bool weighs_terms() const {
@@ -61,13 +58,17 @@ class Problem {
   /// What stands for a mean over nothing.
   double empty_mean() const;
   /// What the gradient of a row's unweighted loss is multiplied by.
-  double factor(const Upstream& upstream, int64_t row) const;
+  double factor(const Upstream& upstream, const Row& row) const;
   /// Exact zeros, whatever the logits hold.
-  bool zero_gradient(int64_t row) const;
+  bool zero_gradient(const Row& row) const;
 
  private:
   bool is_ignored(int64_t row) const;
   double amount(int64_t row) const;
+  double row_weight(int64_t row) const {
+    return options.row_weights.empty() ? 1 : options.row_weights.real(row);
+  }
+  void set_label_part(Row& row) const;
   bool amounts_vary() const {
     return !options.smoothing.amount_by_row.empty() || !options.smoothing.amount_by_class.empty();
   }
