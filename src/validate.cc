@@ -114,6 +114,7 @@ void check_prior(const Target& target, int64_t rows, int64_t total_classes, cons
     return target.labels.empty() || target.labels.label(row) != options.ignore_index;
   };
   if (prior.kind == Prior::Kind::shared) {
+    check_floats("prior", prior.rows);
     affine(options.smoothing.at(0), total_classes);  // which checks it
   } else if (prior.kind == Prior::Kind::by_label) {
     if (target.kind != Target::Kind::labels)

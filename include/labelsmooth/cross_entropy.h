@@ -52,7 +52,7 @@ LABELSMOOTH_API Target dense(const Rows& targets, const Vector& labels = {});
 
 enum class Reduction : uint8_t { mean, sum, none };
 /// What a mean over nothing is: no counted row, or counted rows whose weights sum to 0. `error` throws for
-/// the reduction mean; sums over nothing are 0.
+/// the reduction mean; sums over nothing, and what a constant divides, are 0.
 enum class Empty : uint8_t { nan, zero, error };
 
 /// How class weights enter, where r is the row's and E = sum_k q_k w_k.
@@ -63,7 +63,8 @@ enum class Empty : uint8_t { nan, zero, error };
 enum class Weighting : uint8_t { per_term, label, expected };
 
 /// Which classes take part in smoothing. `finite`: those of logits above -inf that the mask allows; the prior
-/// is divided by its sum over them. `all`: every class, and one at -inf makes a smoothed loss +inf (PyTorch).
+/// is divided by its sum over them (NaN where that is 0). `all`: every class, and one at -inf makes a
+/// smoothed loss +inf (PyTorch).
 enum class Support : uint8_t { all, finite };
 
 /// What a mean divides by: the weights of the counted rows, as Weighting says; their number; or a positive
@@ -142,9 +143,11 @@ LABELSMOOTH_API Result cross_entropy(const Logits& logits, const Target& target,
                                      const Parts& parts = {});
 
 /// Loss and gradient of the reduced loss; `dlogits` has the shape and type of `logits` and may be the same
-/// memory and strides, but no other overlap with any argument, nor overlap itself. Its padding is written 0.
+/// memory and strides, but no other overlap with any argument, nor overlap itself. Its padding is written 0,
+/// or left alone under `accumulate`.
 /// Gradient error, in units of epsilon: 4 + (max - z_k) / 2 relative to the mass times p_k, and 4 relative to
-/// w_k q_k; f16 and bf16 are that in f32, rounded to nearest.
+/// w_k (|a t_k| + |b u_k|); f16 and bf16: half an ulp and 2^-20 relative to both. docs/math.md adds the
+/// modifiers'.
 LABELSMOOTH_API Result cross_entropy(const Logits& logits, const Target& target, const Gradient& dlogits,
                                      const Options& options = {}, const Parts& parts = {},
                                      const Upstream& upstream = {});
