@@ -50,4 +50,3 @@ void add_report(CLI::App& app) {
 }
 
 }  // namespace labelsmooth
-#include <memory>  // std::make_shared
