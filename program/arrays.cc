@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "arrays.h"
 
-#include <fmt/format.h>  // fmt::format, fmt::join
+#include <fmt/format.h>  // fmt::format
 
 #include "errors.h"
 
 namespace labelsmooth {
-
-std::string shape_text(const std::vector<int64_t>& shape) {
-  return fmt::format("({}{})", fmt::join(shape, ", "), shape.size() == 1 ? "," : "");
-}
 
 Vector vector_of(const io::Array& array, const std::string& file) {
   if (array.shape.size() != 1)

@@ -5,13 +5,12 @@
 #include <string>  // std::string
 #include <vector>  // std::vector
 
-#include "io/npy.h"
+#include "io/array.h"
 #include "labelsmooth/tensor.h"
 
 namespace labelsmooth {
 
-/// "(3, 5)", "(3,)"
-std::string shape_text(const std::vector<int64_t>& shape);
+using io::shape_text;
 
 // The views borrow the array's data.
 

@@ -14,6 +14,11 @@ namespace labelsmooth {
 
 inline constexpr const char* kRules = "none, uniform, others, flip or additive";
 
+/// The footer of verbs that read arrays.
+inline constexpr const char* kFiles =
+    "files to read: .npy, .csv, .npz and .safetensors (FILE:NAME, or FILE if it holds one array); "
+    "- is a .npy on standard input";
+
 inline const CLI::Validator kUnit = CLI::Validator(
     [](std::string& text) {
       double value;

@@ -203,15 +203,15 @@ Vector losses_of(const io::Array& array, const io::Array& logits, const std::str
 }
 
 json run(const IdentifyOptions& o) {
-  const io::Array logits_array = io::read_npy(o.logits), labels_array = io::read_npy(o.labels),
-                  losses_array = io::read_npy(o.losses);
+  const io::Array logits_array = io::read_array(o.logits), labels_array = io::read_array(o.labels),
+                  losses_array = io::read_array(o.losses);
   const Logits logits = logits_of(logits_array, o.logits, o.axis);
   const Vector labels = labels_of(labels_array, logits_array, o.labels, o.axis);
   const Vector losses = losses_of(losses_array, logits_array, o.losses, o.axis);
   io::Array weights_array;  // keeps the file open
   Vector weights;
   if (!o.class_weights.empty()) {
-    weights_array = io::read_npy(o.class_weights);
+    weights_array = io::read_array(o.class_weights);
     weights = vector_of(weights_array, o.class_weights);
     if (weights.empty()) throw Error(o.class_weights, "no weights found");
   }
@@ -241,7 +241,8 @@ void run_verb(const IdentifyOptions& o) {
 
 void add_identify(CLI::App& app) {
   auto o = std::make_shared<IdentifyOptions>();
-  CLI::App* verb = app.add_subcommand("identify", "which rule and amount made these losses? (.npy files)");
+  CLI::App* verb = app.add_subcommand("identify", "which rule and amount made these losses?");
+  verb->footer(kFiles);
   verb->add_option("LOGITS", o->logits, "floats, any number of dimensions")->required();
   verb->add_option("LABELS", o->labels, "integers, the logits' shape without the class axis")->required();
   verb->add_option("LOSSES", o->losses, "floats of the labels' shape, or one number")->required();

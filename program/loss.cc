@@ -13,6 +13,7 @@
 #include "arrays.h"
 #include "command_line.h"
 #include "errors.h"
+#include "io/array.h"
 #include "io/npy.h"
 #include "labelsmooth/cross_entropy.h"
 #include "smoothing_of.h"
@@ -37,7 +38,7 @@ class Files {
  public:
   const io::Array& open(const std::string& argument, const std::string& file) {
     names_[argument] = file;
-    arrays_.push_back(io::read_npy(file));
+    arrays_.push_back(io::read_array(file));
     return arrays_.back();
   }
   void name(const std::string& argument, const std::string& file) { names_[argument] = file; }
@@ -314,15 +315,15 @@ void add_loss_options(CLI::App* verb, LossOptions& o) {
 
 void add_loss(CLI::App& app) {
   auto o = std::make_shared<LossOptions>();
-  CLI::App* verb =
-      app.add_subcommand("loss",
-                         "loss and gradient of files (.npy, - is standard input); nll is the loss without "
-                         "smoothing, of dense labels too");
+  CLI::App* verb = app.add_subcommand("loss",
+                                      "loss and gradient of files; nll is the loss without "
+                                      "smoothing, of dense labels too");
   add_target_options(verb, *o);
   add_smoothing_options(verb, *o);
   add_loss_options(verb, *o);
   verb->add_flag("--json", o->json, "print one JSON object");
   add_threads(verb);
+  verb->footer(kFiles);
   verb->callback([o] { loss(*o); });
 }
 

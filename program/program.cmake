@@ -10,9 +10,10 @@ find_file(CHART_JS chart.min.js PATHS /usr/share/javascript/chart.js REQUIRED)
 find_path(RANDOM123_INCLUDE Random123/philox.h REQUIRED)
 
 # ---- Readers and writers of files: strict with untrusted bytes.
-add_library(labelsmooth_io STATIC src/io/file.cc src/io/idx.cc src/io/npy.cc)
+add_library(labelsmooth_io STATIC src/io/array.cc src/io/csv.cc src/io/file.cc src/io/idx.cc src/io/inflate.cc
+  src/io/member.cc src/io/npy.cc src/io/npz.cc src/io/safetensors.cc)
 target_include_directories(labelsmooth_io PUBLIC src)
-target_link_libraries(labelsmooth_io PUBLIC labelsmooth PRIVATE ZLIB::ZLIB)
+target_link_libraries(labelsmooth_io PUBLIC labelsmooth PRIVATE ZLIB::ZLIB nlohmann_json::nlohmann_json)
 
 # ---- The evidence.
 # The parts of the report's page, as one C++ file.

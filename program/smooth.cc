@@ -12,6 +12,7 @@
 
 #include "command_line.h"
 #include "errors.h"
+#include "io/array.h"
 #include "io/npy.h"
 #include "progress.h"
 #include "smooth/class_matrix.h"
@@ -22,6 +23,7 @@
 namespace labelsmooth {
 namespace {
 
+using io::shape_text;
 using Json = nlohmann::ordered_json;
 
 // A row of targets, and every class of a matrix, have to fit in memory.
@@ -40,17 +42,13 @@ struct Outcome {
   std::string note = {};  // for stderr, once the file is there
 };
 
-std::string shape_text(const std::vector<int64_t>& shape) {
-  return fmt::format("({}{})", fmt::join(shape, ", "), shape.size() == 1 ? "," : "");
-}
-
 void check_order(const io::Array& array, const std::string& file) {
   if (array.fortran_order && array.shape.size() > 1)
     throw Error(file, "Fortran order found, C order is needed");
 }
 
 io::Array read(const std::string& file, const std::vector<int64_t>& shape) {
-  io::Array array = io::read_npy(file);
+  io::Array array = io::read_array(file);
   if (array.shape != shape)
     throw Error(file, "shape " + shape_text(array.shape) + " found, " + shape_text(shape) + " is needed");
   check_order(array, file);
@@ -145,7 +143,7 @@ Outcome write_class_matrix(const SmoothOptions& options, const Labels& labels, P
 }
 
 Outcome write(const SmoothOptions& options) {
-  const io::Array array = io::read_npy(options.labels);
+  const io::Array array = io::read_array(options.labels);
   const Labels labels = labels_of(array, options);
   const int64_t counted = check(labels, options.classes);
   const bool estimates = !options.matrix_from.empty();
@@ -206,6 +204,7 @@ void add_smooth(CLI::App& app) {
   auto o = std::make_shared<SmoothOptions>();
   CLI::App* verb = app.add_subcommand(
       "smooth", "labels to smoothed target rows, or to randomly replaced labels, for any trainer (.npy)");
+  verb->footer(kFiles);
   verb->add_option("LABELS", o->labels, "integers of any shape; the targets have the classes as last axis")
       ->required();
   verb->add_option("--classes", o->classes, "how many there are")

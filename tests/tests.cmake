@@ -36,6 +36,10 @@ labelsmooth_test(properties labelsmooth_reference)
 
 labelsmooth_test(io/file labelsmooth_io)
 labelsmooth_test(io/npy labelsmooth_io)
+labelsmooth_test(io/npz labelsmooth_io ZLIB::ZLIB)
+labelsmooth_test(io/safetensors labelsmooth_io)
+labelsmooth_test(io/csv labelsmooth_io)
+labelsmooth_test(io/array labelsmooth_io)
 labelsmooth_test(io/idx labelsmooth_io)
 labelsmooth_test(evaluation/items labelsmooth_program)
 labelsmooth_test(evaluation/metrics labelsmooth_program)
@@ -78,6 +82,7 @@ labelsmooth_python_test(program/explain)
 labelsmooth_python_test(program/convert)
 labelsmooth_python_test(program/verify)
 labelsmooth_python_test(program/identify)
+labelsmooth_python_test(program/formats)
 
 # The report in a browser.
 add_test(NAME report.browser COMMAND ${DEBIAN_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/report/browser_test.py)
@@ -85,7 +90,7 @@ set_tests_properties(report.browser PROPERTIES TIMEOUT 1200 ENVIRONMENT
   "LABELSMOOTH=$<TARGET_FILE:labelsmooth_cli>;SCREENSHOTS=${PROJECT_BINARY_DIR}/screenshots")
 
 # Each fuzz target replays its corpus here; with LABELSMOOTH_FUZZ it is also a libFuzzer program.
-foreach(target npy idx c_api)
+foreach(target npy npz safetensors csv idx c_api)
   add_executable(${target}_replay tests/fuzz/${target}_fuzz.cc tests/fuzz/replay.cc)
   target_link_libraries(${target}_replay PRIVATE labelsmooth labelsmooth_io)
   add_test(NAME fuzz.${target}_corpus COMMAND ${target}_replay ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${target})

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "io/idx.h"
 
-#define ZLIB_CONST  // next_in points to const
-#include <zlib.h>
-
 #include <algorithm>  // std::min, std::copy_n
 #include <limits>     // std::numeric_limits
 #include <memory>     // std::unique_ptr
 #include <new>        // std::bad_alloc
 
 #include "io/file.h"
+#include "io/inflate.h"
 #include "labelsmooth/tensor.h"
 
 namespace labelsmooth::io {
@@ -17,12 +15,8 @@ namespace {
 
 constexpr uint64_t kMaxValues = uint64_t{1} << 32;
 constexpr uint32_t kUnsignedByte = 0x08;
-constexpr int kGzip = 15 + 16;  // zlib's window bits, with the flag for a gzip wrapper
 
 using Bytes = std::span<const uint8_t>;
-
-/// zlib counts in 32 bits: more goes through it in steps.
-uInt step(size_t size) { return static_cast<uInt>(std::min(size, size_t{1} << 30)); }
 
 /// The bytes of an uncompressed file, in order.
 class PlainSource {
@@ -54,37 +48,13 @@ class PlainSource {
 /// The same of what a gzip file holds. One member: anything behind it is refused.
 class GzipSource {
  public:
-  GzipSource(Bytes bytes, const std::string& name) : size_(bytes.size()), left_(bytes.size()), name_(name) {
-    stream_.next_in = bytes.data();
-    if (inflateInit2(&stream_, kGzip) != Z_OK) throw std::bad_alloc();
-  }
-  ~GzipSource() { inflateEnd(&stream_); }
-  GzipSource(const GzipSource&) = delete;
-  GzipSource& operator=(const GzipSource&) = delete;
+  GzipSource(Bytes bytes, const std::string& name)
+      : size_(bytes.size()), stream_(std::as_bytes(bytes), Inflater::Format::gzip, name), name_(name) {}
 
-  size_t read(std::span<uint8_t> out) {
-    size_t done = 0;
-    while (done < out.size() && !ended_) {
-      const uInt input = stream_.avail_in = step(left_);
-      const uInt room = stream_.avail_out = step(out.size() - done);
-      stream_.next_out = out.data() + done;
-      const int code = inflate(&stream_, Z_NO_FLUSH);
-      left_ -= input - stream_.avail_in;
-      done += room - stream_.avail_out;
-      ended_ = code == Z_STREAM_END;
-      if (code == Z_MEM_ERROR) throw std::bad_alloc();
-      if (code == Z_BUF_ERROR) throw Error(name_, "the gzip stream is cut off");
-      if (code != Z_OK && !ended_) {
-        throw Error(name_,
-                    std::string("the gzip stream is corrupt: ") + (stream_.msg ? stream_.msg : "unknown"));
-      }
-    }
-    return done;
-  }
+  size_t read(std::span<uint8_t> out) { return stream_.read(std::as_writable_bytes(out)); }
 
   std::vector<uint8_t> read_rest(uint64_t size) {
-    // Deflate makes at most 258 bytes of 2 bits, so a small file with a huge promise is never allocated for.
-    if (size / 1032 > size_) {
+    if (!deflate_can_hold(size_, size)) {
       throw Error(name_, std::to_string(size_) + " compressed bytes cannot hold the " + std::to_string(size) +
                              " that its header promises");
     }
@@ -99,17 +69,15 @@ class GzipSource {
       throw Error(name_,
                   "holds more data than the " + std::to_string(size) + " bytes that its header promises");
     }
-    if (left_ != 0) {
-      throw Error(name_, std::to_string(left_) + " bytes follow the gzip stream, none are allowed");
+    if (stream_.left() != 0) {
+      throw Error(name_, std::to_string(stream_.left()) + " bytes follow the gzip stream, none are allowed");
     }
     return values;
   }
 
  private:
-  z_stream stream_ = {};
   size_t size_;
-  size_t left_;
-  bool ended_ = false;
+  Inflater stream_;
   const std::string& name_;
 };
 
@@ -179,7 +147,7 @@ std::vector<uint8_t> header_of(const std::vector<int64_t>& shape, const std::str
 /// zlib's own gzip header: no name, time 0.
 void write_gzip(NewFile& file, Bytes header, Bytes values) {
   z_stream stream = {};
-  if (deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, kGzip, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
+  if (deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
     throw std::bad_alloc();
   }
   const std::unique_ptr<z_stream, int (*)(z_stream*)> end(&stream, deflateEnd);
@@ -188,7 +156,7 @@ void write_gzip(NewFile& file, Bytes header, Bytes values) {
     size_t left = bytes.size();
     stream.next_in = bytes.data();
     do {
-      const uInt input = stream.avail_in = step(left);
+      const uInt input = stream.avail_in = static_cast<uInt>(std::min(left, kMaxStepBytes));
       stream.next_out = buffer.data();
       stream.avail_out = static_cast<uInt>(buffer.size());
       deflate(&stream, left == input ? flush : Z_NO_FLUSH);

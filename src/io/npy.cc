@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "io/npy.h"
 
-#include <algorithm>     // std::find, std::max
+#include <algorithm>     // std::find
 #include <charconv>      // std::from_chars
 #include <cstddef>       // size_t
 #include <iterator>      // std::begin, std::end
+#include <limits>        // std::numeric_limits
 #include <optional>      // std::optional
 #include <string_view>   // std::string_view
 #include <system_error>  // std::errc
@@ -14,11 +15,9 @@ namespace labelsmooth::io {
 namespace {
 
 constexpr std::string_view kMagic = "\x93NUMPY";
-constexpr size_t kMaxHeaderBytes = size_t{1} << 16;
-constexpr size_t kMaxRank = 8;
 constexpr std::string_view kDescr[] = {"<f4", "<f8", "<f2", "<V2", "|i1", "|u1",
                                        "<i2", "<u2", "<i4", "<u4", "<i8", "<u8"};  // in the order of DType
-constexpr const char* kAllowed = "allowed are <f4 <f8 <f2 <V2 |i1 |u1 <i2 <u2 <i4 <u4 <i8 <u8";
+constexpr const char* kAllowed = "allowed are <f4 <f8 <f2 <V2 |V2 |i1 |u1 <i2 <u2 <i4 <u4 <i8 <u8";
 
 const char* refused_kind(std::string_view descr) {
   if (descr.starts_with('>')) return "big-endian";
@@ -121,6 +120,8 @@ class HeaderParser {
   DType parse_dtype() {
     if (accept('[')) fail(std::string("type is structured, ") + kAllowed);
     const std::string_view descr = quoted();
+    // NumPy itself knows no bf16: it reads <V2 as two raw bytes, and writes those as |V2, bits unchanged.
+    if (descr == "|V2") return DType::bf16;
     const auto* found = std::find(std::begin(kDescr), std::end(kDescr), descr);
     if (found == std::end(kDescr)) {
       fail("type '" + std::string(descr) + "' is " + refused_kind(descr) + ", " + kAllowed);
@@ -195,9 +196,9 @@ Parts split(std::span<const std::byte> bytes, const std::string& name) {
     header_bytes |= byte(10) << 16 | byte(11) << 24;
     begin = 12;
   }
-  if (header_bytes > kMaxHeaderBytes) {
+  if (header_bytes > kMaxNpyHeaderBytes) {
     throw Error(name, "a header of " + std::to_string(header_bytes) + " bytes, at most " +
-                          std::to_string(kMaxHeaderBytes) + " are allowed");
+                          std::to_string(kMaxNpyHeaderBytes) + " are allowed");
   }
   if (header_bytes > bytes.size() - begin) {
     throw Error(name, "ends within the .npy header: " + std::to_string(bytes.size() - begin) + " of its " +
@@ -206,28 +207,14 @@ Parts split(std::span<const std::byte> bytes, const std::string& name) {
   return {text.substr(begin, header_bytes), bytes.subspan(begin + header_bytes)};
 }
 
-std::string tuple(const std::vector<int64_t>& shape) {
-  std::string text = "(";
-  for (size_t i = 0; i < shape.size(); ++i) text += (i > 0 ? ", " : "") + std::to_string(shape[i]);
-  return text + (shape.size() == 1 ? ",)" : ")");
-}
-
-/// Dimensions of 0 count only in the end, so that (0, huge, huge) and (huge, huge, 0) are refused alike.
 size_t data_bytes(DType dtype, const std::vector<int64_t>& shape, const std::string& name) {
-  bool empty = false;
-  int64_t bytes = static_cast<int64_t>(size_bytes(dtype));
-  for (const int64_t dimension : shape) {
-    empty |= dimension == 0;
-    if (__builtin_mul_overflow(bytes, std::max<int64_t>(dimension, 1), &bytes)) {
-      throw Error(name, "shape " + tuple(shape) + " is too large for 64 bits");
-    }
-  }
-  return empty ? 0 : static_cast<size_t>(bytes);
+  const auto width = static_cast<int64_t>(size_bytes(dtype));
+  return static_cast<size_t>(checked_size(shape, std::numeric_limits<int64_t>::max() / width, name) * width);
 }
 
 std::string header_of(DType dtype, const std::vector<int64_t>& shape) {
   std::string header = "{'descr': '" + std::string(kDescr[static_cast<int>(dtype)]) +
-                       "', 'fortran_order': False, 'shape': " + tuple(shape) + ", }";
+                       "', 'fortran_order': False, 'shape': " + shape_text(shape) + ", }";
   // NumPy leaves room for the first dimension to grow to 21 digits in place.
   if (!shape.empty()) header.append(21 - std::to_string(shape[0]).size(), ' ');
   const size_t preamble = kMagic.size() + 4;
@@ -240,28 +227,24 @@ std::string header_of(DType dtype, const std::vector<int64_t>& shape) {
 
 }  // namespace
 
-int64_t Array::size() const {
-  int64_t size = 1;
-  for (const int64_t dimension : shape) size *= dimension;
-  return size;
-}
-
 Array parse_npy(std::span<const std::byte> bytes, const std::string& name) {
   const auto [header, data] = split(bytes, name);
   Array array;
   HeaderParser(header, name).parse(array);
   const size_t promised = data_bytes(array.dtype, array.shape, name);
   if (data.size() != promised) {
-    throw Error(name, std::to_string(data.size()) + " bytes of data, shape " + tuple(array.shape) + " of " +
-                          labelsmooth::name(array.dtype) + " needs " + std::to_string(promised));
+    throw Error(name, std::to_string(data.size()) + " bytes of data, shape " + shape_text(array.shape) +
+                          " of " + labelsmooth::name(array.dtype) + " needs " + std::to_string(promised));
   }
-  array.data = data.data();
-  if (reinterpret_cast<uintptr_t>(array.data) % size_bytes(array.dtype) != 0) {
-    const auto copy = std::make_shared<const std::vector<std::byte>>(data.begin(), data.end());
-    array.data = copy->data();
-    array.owner = copy;
-  }
+  array.borrow(data);
   return array;
+}
+
+size_t npy_file_bytes(std::span<const std::byte> begin, const std::string& name) {
+  const auto [header, data] = split(begin, name);
+  Array array;
+  HeaderParser(header, name).parse(array);
+  return begin.size() - data.size() + data_bytes(array.dtype, array.shape, name);
 }
 
 Array read_npy(const std::string& path) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the tests of the file readers share: a folder that is gone afterwards, and an error's message.
+// What the tests of the file readers share: a folder that is gone afterwards, .npy files, an error's message.
 #pragma once
 
 #include <stdlib.h>  // mkdtemp
@@ -11,7 +11,9 @@
 #include <span>        // std::span
 #include <stdexcept>   // std::runtime_error
 #include <string>      // std::string
+#include <vector>      // std::vector
 
+#include "io/array.h"
 #include "labelsmooth/tensor.h"
 
 namespace labelsmooth::io {
@@ -43,6 +45,26 @@ inline std::string get(const std::string& path) {
 }
 
 inline std::span<const std::byte> bytes_of(const std::string& text) { return std::as_bytes(std::span(text)); }
+
+/// A .npy file of version `major`, padded as NumPy pads unless `align` says otherwise.
+inline std::string npy(std::string header, const std::string& data = "", char major = 1, size_t align = 64) {
+  const size_t preamble = major == 1 ? 10 : 12;
+  while ((preamble + header.size() + 1) % align != 0) header += ' ';
+  header += '\n';
+  std::string length(major == 1 ? 2 : 4, '\0');
+  for (size_t i = 0; i < length.size(); ++i) length[i] = static_cast<char>(header.size() >> 8 * i & 0xff);
+  return "\x93NUMPY" + std::string{major, '\0'} + length + header + data;
+}
+
+inline std::string dictionary(const std::string& descr, const std::string& shape) {
+  return "{'descr': '" + descr + "', 'fortran_order': False, 'shape': " + shape + ", }";
+}
+
+template <class T>
+std::vector<T> values(const Array& array) {
+  const T* data = static_cast<const T*>(array.data);
+  return {data, data + array.size()};
+}
 
 /// The message of the Error that `action` throws, "" if it throws none.
 template <class Action>

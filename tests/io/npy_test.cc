@@ -23,28 +23,8 @@ using namespace std::string_literals;
 constexpr DType kDTypes[] = {DType::f32, DType::f64, DType::i8,  DType::u8,  DType::i16,
                              DType::u16, DType::i32, DType::u32, DType::i64, DType::u64};
 
-/// A file of version `major`, padded as NumPy pads unless `align` says otherwise.
-std::string npy(std::string header, const std::string& data = "", char major = 1, size_t align = 64) {
-  const size_t preamble = major == 1 ? 10 : 12;
-  while ((preamble + header.size() + 1) % align != 0) header += ' ';
-  header += '\n';
-  std::string length(major == 1 ? 2 : 4, '\0');
-  for (size_t i = 0; i < length.size(); ++i) length[i] = static_cast<char>(header.size() >> 8 * i & 0xff);
-  return "\x93NUMPY" + std::string{major, '\0'} + length + header + data;
-}
-
-std::string dictionary(const std::string& descr, const std::string& shape) {
-  return "{'descr': '" + descr + "', 'fortran_order': False, 'shape': " + shape + ", }";
-}
-
 std::string refusal(const std::string& file) {
   return error_of([&] { parse_npy(bytes_of(file), "file"); });
-}
-
-template <class T>
-std::vector<T> values(const Array& array) {
-  const T* data = static_cast<const T*>(array.data);
-  return {data, data + array.size()};
 }
 
 const std::string kThree = npy(dictionary("<i2", "(3,)"), std::string("\1\0\2\0\3\0", 6));
@@ -191,6 +171,24 @@ TEST(ParseNpy, EveryVersionAndWriting) {
   }
 }
 
+// ml_dtypes writes <V2; NumPy, which knows no bf16, makes |V2 of it when it reads the file and saves it
+// again.
+TEST(ParseNpy, BothSpellingsOfBf16) {
+  for (const char* descr : {"<V2", "|V2"}) {
+    const std::string file = npy(dictionary(descr, "(2,)"), "\x80\x3f\x49\x40");
+    const Array array = parse_npy(bytes_of(file), "file");
+    EXPECT_EQ(array.dtype, DType::bf16) << descr;
+    EXPECT_EQ(values<uint16_t>(array), (std::vector<uint16_t>{0x3f80, 0x4049})) << descr;
+  }
+}
+
+TEST(ParseNpy, FileBytes) {
+  EXPECT_EQ(npy_file_bytes(bytes_of(kThree), "file"), kThree.size());
+  EXPECT_EQ(npy_file_bytes(bytes_of(kThree).first(kThree.size() - 6), "file"), kThree.size());
+  EXPECT_EQ(error_of([] { npy_file_bytes(bytes_of(kThree).first(kThree.size() - 7), "file"); }),
+            "file: ends within the .npy header: 117 of its 118 bytes are there");
+}
+
 TEST(ParseNpy, FortranOrderIsReported) {
   const std::string file = npy("{'descr': '|u1', 'fortran_order': True, 'shape': (2, 3, )}", "adbecf");
   const Array array = parse_npy(bytes_of(file), "file");
@@ -217,15 +215,15 @@ TEST(ParseNpy, ZeroDimensionsPromiseNothing) {
 
 TEST(ParseNpy, RefusesTypesByName) {
   const std::pair<const char*, const char*> types[] = {
-      {">f4", "big-endian"}, {">i8", "big-endian"},    {"|b1", "boolean"},  {"<c8", "complex"},
-      {"<c16", "complex"},   {"|O", "Python objects"}, {"<U5", "strings"},  {"|S5", "strings"},
-      {"|V2", "raw bytes"},  {"<M8[ns]", "dates"},     {"<m8[s]", "dates"}, {"<f16", "unknown"},
-      {"f4", "unknown"},     {"", "unknown"},          {"<", "unknown"},    {"<i1", "unknown"},
-      {"=f4", "unknown"},
+      {">f4", "big-endian"}, {">i8", "big-endian"},    {"|b1", "boolean"},   {"<c8", "complex"},
+      {"<c16", "complex"},   {"|O", "Python objects"}, {"<U5", "strings"},   {"|S5", "strings"},
+      {"|V1", "raw bytes"},  {"|V4", "raw bytes"},     {"<V4", "raw bytes"}, {">V2", "big-endian"},
+      {"<M8[ns]", "dates"},  {"<m8[s]", "dates"},      {"<f16", "unknown"},  {"f4", "unknown"},
+      {"", "unknown"},       {"<", "unknown"},         {"<i1", "unknown"},   {"=f4", "unknown"},
   };
   for (const auto& [descr, kind] : types) {
     const std::string expected = "type '" + std::string(descr) + "' is " + kind +
-                                 ", allowed are <f4 <f8 <f2 <V2 |i1 |u1 <i2 <u2 <i4 <u4 <i8 <u8";
+                                 ", allowed are <f4 <f8 <f2 <V2 |V2 |i1 |u1 <i2 <u2 <i4 <u4 <i8 <u8";
     EXPECT_THAT(refusal(npy(dictionary(descr, "(1,)"), "abcd")), HasSubstr(expected));
   }
   EXPECT_THAT(refusal(npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}", "abcd")),
