@@ -75,8 +75,10 @@ class Install(unittest.TestCase):
             "cmake_minimum_required(VERSION 3.25)\nproject(other LANGUAGES CXX)\n"
             "find_package(labelsmooth 0.2 CONFIG REQUIRED)\n"
         )
-        done = subprocess.run(["cmake", "-S", project, "-B", project / "b", f"-DCMAKE_PREFIX_PATH={self.shared}"],
-                              capture_output=True, text=True)
+        settings = ["-G", "Ninja", f"-DCMAKE_PREFIX_PATH={self.shared}", f"-DCMAKE_CXX_COMPILER={os.environ['CXX']}"]
+        done = subprocess.run(
+            ["cmake", "-S", project, "-B", project / "b", *settings], capture_output=True, text=True
+        )
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("version: 0.1", done.stderr)
 

@@ -257,7 +257,7 @@ class Scales(Identify):
             result = self.identify(z, y, (factor * row_losses(z, y, rule, e)).astype(np.float32))
             self.check_answer(result, rule, e, scale_name="a constant factor")
             self.assertAlmostEqual(result["scale"] / factor, 1, delta=1e-5)
-            self.assertAlmostEqual(result["onehot"] / factor, targets(rule, e, 10, y)[0].ptp(), delta=1e-4)
+            self.assertAlmostEqual(result["onehot"] / factor, np.ptp(targets(rule, e, 10, y)[0]), delta=1e-4)
             self.assertAlmostEqual(result["flat"] / factor, 10 * targets(rule, e, 10, y)[0].min(), delta=1e-4)
         # flip with a factor is uniform of b / (a + b) with another
         losses = 3 * row_losses(z, y, "flip", 0.1)
