@@ -80,8 +80,7 @@ json conversion(const ConvertOptions& options) {
             {"to", side(to, found.amount, options.classes)},
             {"twice", twice(smoothing, to, options.classes)}};
   } catch (const Error& error) {  // about numbers that the command line gave
-    const std::string found = std::string(error.what()).substr(error.argument.size() + 2);
-    throw UsageError(fmt::format("{} {} to {}", from.name, options.amount, to.name), found);
+    throw UsageError(fmt::format("{} {} to {}", from.name, options.amount, to.name), error.found);
   }
 }
 

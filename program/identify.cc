@@ -197,9 +197,7 @@ Vector losses_of(const io::Array& array, const io::Array& logits, const std::str
     throw Error(file, "shape " + shape_text(array.shape) + " found, " + shape_text(expected) +
                           " or a single number is needed");
   }
-  if (array.fortran_order && array.shape.size() > 1)
-    throw Error(file, "Fortran order found, C order is needed");
-  return {array.data, array.dtype, array.size()};
+  return flat_of(array, file);
 }
 
 json run(const IdentifyOptions& o) {
@@ -228,7 +226,7 @@ void run_verb(const IdentifyOptions& o) {
   } catch (const Error& error) {  // the library knows arguments, the user knows files
     const auto file = files.find(error.argument);
     if (file == files.end()) throw;
-    throw Error(file->second, std::string(error.what()).substr(error.argument.size() + 2), error.row);
+    throw Error(file->second, error.found, error.row);
   }
   if (o.json) {
     fmt::print("{}\n", result.dump());

@@ -53,12 +53,11 @@ class Files {
                                                              {"z_loss", "--z-loss"},
                                                              {"soft_cap", "--softcap"},
                                                              {"entropy_penalty", "--entropy-penalty"}};
-    const std::string found = std::string(error.what()).substr(error.argument.size() + 2);
     if (const auto file = names_.find(error.argument); file != names_.end())
-      throw Error(file->second, found, error.row);
+      throw Error(file->second, error.found, error.row);
     if (const auto flag = flags.find(error.argument); flag != flags.end())
-      throw UsageError(flag->second, found);
-    throw Error(error.argument, found, error.row);
+      throw UsageError(flag->second, error.found);
+    throw Error(error.argument, error.found, error.row);
   }
 
  private:

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>  // std::optional
 
+#include "arrays.h"
 #include "command_line.h"
 #include "errors.h"
 #include "io/array.h"
@@ -42,27 +43,19 @@ struct Outcome {
   std::string note = {};  // for stderr, once the file is there
 };
 
-void check_order(const io::Array& array, const std::string& file) {
-  if (array.fortran_order && array.shape.size() > 1)
-    throw Error(file, "Fortran order found, C order is needed");
-}
-
 io::Array read(const std::string& file, const std::vector<int64_t>& shape) {
   io::Array array = io::read_array(file);
   if (array.shape != shape)
     throw Error(file, "shape " + shape_text(array.shape) + " found, " + shape_text(shape) + " is needed");
-  check_order(array, file);
+  flat_of(array, file);  // which refuses Fortran order
   return array;
 }
-
-Vector flat(const io::Array& array) { return {array.data, array.dtype, array.size()}; }
 
 Labels labels_of(const io::Array& array, const SmoothOptions& options) {
   if (is_float(array.dtype)) {
     throw Error(options.labels, std::string("has type ") + name(array.dtype) + ", integers are allowed");
   }
-  check_order(array, options.labels);
-  return {flat(array), array.shape, options.ignore_index};
+  return {flat_of(array, options.labels), array.shape, options.ignore_index};
 }
 
 bool is_distribution(double mass) { return std::abs(mass - 1) <= 4 * std::numeric_limits<double>::epsilon(); }
@@ -79,7 +72,7 @@ Outcome write_by_rule(const SmoothOptions& options, const Labels& labels, Progre
   LabelRule rule = {.classes = options.classes};
   if (options.rule == "prior") {
     prior = read(options.prior, {options.classes});
-    rule.smoothing = uniform(*options.smoothing, flat(prior));
+    rule.smoothing = uniform(*options.smoothing, flat_of(prior, options.prior));
   } else if (options.rule == "matrix") {
     matrix = read(options.matrix, {options.classes, options.classes});
     const Rows rows(matrix.data, matrix.dtype, options.classes, options.classes, 1);
@@ -129,7 +122,8 @@ Outcome write_class_matrix(const SmoothOptions& options, const Labels& labels, P
     throw Error(options.matrix_from,
                 std::string("has type ") + name(logits.dtype) + ", f32, f64, f16 and bf16 are allowed");
   }
-  const ClassMatrix matrix = class_matrix(flat(logits), options.classes, labels, progress);
+  const ClassMatrix matrix =
+      class_matrix(flat_of(logits, options.matrix_from), options.classes, labels, progress);
   shape = {options.classes, options.classes};
   if (options.dtype == "f64") {
     io::write_npy(options.out, DType::f64, shape, matrix.values.data());
@@ -169,12 +163,11 @@ void check_usage(const SmoothOptions& options) {
 
 // The library knows arguments, the user files and flags.
 [[noreturn]] void rethrow(const Error& error, const SmoothOptions& options) {
-  const std::string found = std::string(error.what()).substr(error.argument.size() + 2);
-  if (error.argument == "labels") throw Error(options.labels, found, error.row);
-  if (error.argument == "prior") throw Error(options.prior, found, error.row);
-  if (error.argument == "matrix") throw Error(options.matrix, found, error.row);
-  if (error.argument == "logits") throw Error(options.matrix_from, found, error.row);
-  if (error.argument == "smoothing") throw UsageError("--smoothing", found);
+  if (error.argument == "labels") throw Error(options.labels, error.found, error.row);
+  if (error.argument == "prior") throw Error(options.prior, error.found, error.row);
+  if (error.argument == "matrix") throw Error(options.matrix, error.found, error.row);
+  if (error.argument == "logits") throw Error(options.matrix_from, error.found, error.row);
+  if (error.argument == "smoothing") throw UsageError("--smoothing", error.found);
   throw;
 }
 

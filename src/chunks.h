@@ -7,7 +7,6 @@
 #include <cmath>      // std::abs, std::exp, std::isfinite, std::isinf, std::log1p, std::tanh
 #include <cstdint>    // int64_t
 #include <limits>     // std::numeric_limits
-#include <utility>    // std::pair
 #include <vector>     // std::vector
 
 #include "kernels.h"
@@ -21,8 +20,7 @@ constexpr int64_t kChunk = 1 << 15;  // classes to a kernel call: 128 KiB of f32
 /// c * x, where a coefficient of 0 means no term even at x = -inf.
 inline double term(double c, double x) { return c == 0 ? 0 : c * x; }
 
-/// loss = weight * (q * log1p(tail) - a * label_dot - prior * prior_dot + z_loss * lse^2 - entropy_penalty *
-/// H).
+/// loss = weight * (q * log1p(tail) - a * label_dot - (b + suppression) * prior_dot + the modifiers).
 struct Coefficients {
   double a, b, q;      // q is the weighted mass of the target
   double suppression;  // of each class of the support
@@ -58,7 +56,7 @@ class Chunks {
   Scratch scratch(const Gradient* dlogits = nullptr, bool accumulate = false) const {
     const auto size = static_cast<size_t>(std::min(kChunk, logits_.classes));
     const bool dense = problem_.is_dense();
-    return {std::vector<T>(z_in_place_ ? 0 : size), std::vector<T>(v_of_row_ || dense ? size : 0),
+    return {std::vector<T>(z_in_place_ ? 0 : size), std::vector<T>(v_of_row_ ? size : 0),
             std::vector<T>(dense ? size : 0),
             std::vector<T>(dlogits == nullptr || writes_in_place(*dlogits, accumulate) ? 0 : size)};
   }
@@ -150,12 +148,9 @@ class Chunks {
   // ---- laying a chunk of a row ----
 
   const T* lay_logits(const Row& row, const Chunk& chunk, T* scratch) const {
-    const int64_t first = logits_.index(row.index, chunk.begin - logits_.class_begin);
-    if (z_in_place_) return static_cast<const T*>(logits_.data) + first;
-    with_storage(logits_.dtype, [&]<class S>() {
-      const S* from = static_cast<const S*>(logits_.data) + first;
-      for (int64_t k = 0; k < chunk.size(); ++k) scratch[k] = load<T>(from[k * logits_.class_stride]);
-    });
+    const int64_t first = chunk.begin - logits_.class_begin;
+    if (z_in_place_) return static_cast<const T*>(logits_.data) + logits_.index(row.index, first);
+    lay_row(logits_, row.index, first, chunk, scratch);
     if (const double cap = options_.soft_cap; cap != 0) {
       // tanh(-inf) is -1, which would make an impossible class possible.
       for (int64_t k = 0; k < chunk.size(); ++k) {
@@ -221,7 +216,7 @@ class Chunks {
     lay_row(problem_.target.dense, row.index, chunk.begin - logits_.class_begin, chunk, scratch);
     double mass = 0;
     for (int64_t k = 0; k < chunk.size(); ++k) {
-      if (problem_.weighs_terms()) scratch[k] *= static_cast<T>(problem_.class_weight(chunk.begin + k));
+      scratch[k] *= static_cast<T>(term_weight(chunk.begin + k));
       mass += scratch[k];
     }
     return mass;

@@ -4,11 +4,13 @@
 
 #include <algorithm>  // std::clamp, std::min
 #include <cmath>      // std::isfinite, std::log1p
+#include <limits>     // std::numeric_limits
 #include <vector>     // std::vector
 
 #include "chunks.h"
 #include "parallel.h"
 #include "problem.h"
+#include "totals.h"
 #include "validate.h"
 
 namespace labelsmooth {
@@ -17,18 +19,6 @@ namespace {
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 // ---- finish ----
-
-struct Totals {
-  double loss = 0, nll = 0;
-  int64_t correct = 0, first_impossible_row = -1;
-
-  void add(const Totals& next) {
-    loss += next.loss;
-    nll += next.nll;
-    correct += next.correct;
-    if (first_impossible_row < 0) first_impossible_row = next.first_impossible_row;
-  }
-};
 
 // The row's loss without its weight.
 double loss_of(const Problem& problem, const RowSummary& summary, const Row& row) {
@@ -75,19 +65,10 @@ int64_t group_rows(const Problem& problem) {
   return std::clamp<int64_t>((int64_t{1} << 16) / problem.classes, 1, 16);
 }
 
-// body(begin, end) -> Totals of those rows, over threads; added up in an order that does not depend on them.
+// body(begin, end) -> Totals of those rows.
 template <class Body>
 Result reduce_rows(const Problem& problem, int64_t elements, const Body& body) {
-  const int64_t size = group_rows(problem);
-  std::vector<Totals> groups(static_cast<size_t>((problem.rows + size - 1) / size));
-  parallel_for(static_cast<int64_t>(groups.size()), elements, [&](int64_t begin, int64_t end) {
-    for (int64_t group = begin; group < end; ++group) {
-      groups[group] = body(group * size, std::min(problem.rows, (group + 1) * size));
-    }
-  });
-  Totals totals;
-  for (const Totals& group : groups) totals.add(group);
-
+  const auto totals = sum_groups<Totals>(problem.rows, group_rows(problem), elements, body);
   const int64_t counted = problem.counted();
   Result result;
   result.rows = problem.rows;

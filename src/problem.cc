@@ -62,11 +62,12 @@ void Problem::set_label_part(Row& row) const {
     row.list[row.shares_count++] = {row.label, 1};
     const double own = class_weight(row.label);
     auto& [a, b] = row.affine;
-    const double expected = a * own + b * mean_weight_;
-    const double whole = options.weighting == Weighting::label      ? own
-                         : options.weighting == Weighting::expected ? expected
-                                                                    : 1;
-    a *= options.weighting == Weighting::per_term ? own : whole;
+    if (options.weighting == Weighting::per_term) {
+      a *= own;
+      return;
+    }
+    const double whole = options.weighting == Weighting::label ? own : a * own + b * mean_weight_;
+    a *= whole;
     b *= whole;
   } else if (target.kind == Target::Kind::mixed) {
     const int64_t first = row.label, second = target.second.label(row.index);

@@ -12,18 +12,6 @@
 namespace labelsmooth {
 namespace {
 
-struct Totals {
-  double loss = 0, nll = 0;
-  int64_t correct = 0, first_impossible_row = -1;
-
-  void add(const Totals& next) {
-    loss += next.loss;
-    nll += next.nll;
-    correct += next.correct;
-    if (first_impossible_row < 0) first_impossible_row = next.first_impossible_row;
-  }
-};
-
 // Loss and slope of a block's elements, the slope times `factor`.
 Totals evaluate(const SigmoidProblem& problem, int64_t row, const Bit& replacement, double factor,
                 Block& block) {

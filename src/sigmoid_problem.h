@@ -8,7 +8,7 @@
 
 #include "bit.h"
 #include "labelsmooth/sigmoid_cross_entropy.h"
-#include "parallel.h"
+#include "totals.h"
 
 namespace labelsmooth {
 
@@ -28,19 +28,17 @@ void for_blocks(int64_t classes, const Body& body) {
   for (int64_t begin = 0; begin < classes; begin += kBlock) body(begin, std::min(kBlock, classes - begin));
 }
 
-/// body(row, block) -> Sum of the row, over threads; added up in an order that the shape alone decides.
+/// body(row, block) -> Sum of the row.
 template <class Sum, class Body>
 Sum sum_rows(const Logits& logits, const Body& body) {
-  const int64_t rows = logits.rows(), size = std::max<int64_t>(1, kGroupElements / logits.classes);
-  std::vector<Sum> groups(static_cast<size_t>((rows + size - 1) / size));
-  parallel_for(static_cast<int64_t>(groups.size()), rows * logits.classes, [&](int64_t begin, int64_t end) {
-    Block block;
-    for (int64_t row = begin * size; row < std::min(rows, end * size); ++row)
-      groups[row / size].add(body(row, block));
-  });
-  Sum sum;
-  for (const Sum& group : groups) sum.add(group);
-  return sum;
+  const int64_t group_rows = std::max<int64_t>(1, kGroupElements / logits.classes);
+  return sum_groups<Sum>(logits.rows(), group_rows, logits.rows() * logits.classes,
+                         [&](int64_t begin, int64_t end) {
+                           Block block;
+                           Sum sum;
+                           for (int64_t row = begin; row < end; ++row) sum.add(body(row, block));
+                           return sum;
+                         });
 }
 
 /// What counts, in numbers.

@@ -52,8 +52,8 @@ constexpr DType dtype_of() {
 /// What was wrong with an argument. what() is one line: "ARGUMENT: what was found, what is allowed".
 struct LABELSMOOTH_API Error : std::invalid_argument {
   Error(const std::string& argument, const std::string& found, int64_t row = -1)
-      : std::invalid_argument(argument + ": " + found), argument(argument), row(row) {}
-  std::string argument;
+      : std::invalid_argument(argument + ": " + found), argument(argument), found(found), row(row) {}
+  std::string argument, found;
   int64_t row;  // the first offending row, -1 where no row is to blame
 };
 

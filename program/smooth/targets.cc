@@ -92,8 +92,7 @@ void check(const LabelRule& rule) {
     try {
       affine(rule.smoothing.at(y), rule.classes);
     } catch (const Error& error) {  // of the row as a prior
-      const std::string found = std::string(error.what()).substr(error.argument.size() + 2);
-      throw Error("matrix", "row " + std::to_string(y) + ": " + found, y);
+      throw Error("matrix", "row " + std::to_string(y) + ": " + error.found, y);
     }
   }
 }
