@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: MIT
+"""Label-smoothed cross-entropy: the loss and its gradient for NumPy, and under `labelsmooth.torch` and
+`labelsmooth.jax` for PyTorch and JAX, which are imported only there. What smoothing does to a model is
+said by `study` and by the program that comes with the package."""
+
+from ._core import isa, set_isa, set_threads, threads
+from .cross_entropy import Parts, cross_entropy
+from .errors import Error
+from .program import program
+from .smoothing import Explanation, convert, explain, smooth_labels
+
+__all__ = [
+    "Error",
+    "Explanation",
+    "Parts",
+    "convert",
+    "cross_entropy",
+    "explain",
+    "isa",
+    "program",
+    "set_isa",
+    "set_threads",
+    "smooth_labels",
+    "threads",
+]

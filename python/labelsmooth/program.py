@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: MIT
+"""The command-line program that comes with the package."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def program() -> str:
+    """Path of the ``labelsmooth`` program: the one in the package, or what LABELSMOOTH in the environment names."""
+    return os.environ.get("LABELSMOOTH") or str(Path(__file__).parent / "bin" / "labelsmooth")
+
+
+def run(*arguments: str) -> str:
+    """What the program prints, or its one-line complaint as a ValueError."""
+    done = subprocess.run([program(), *arguments], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise ValueError(done.stderr.strip().removeprefix("labelsmooth: "))
+    return done.stdout
+
+
+def run_json(*arguments: str) -> Any:
+    """What the program says as JSON."""
+    return json.loads(run(*arguments, "--json"))
+
+
+def main() -> None:
+    """The console script: becomes the program."""
+    os.execv(program(), [program(), *sys.argv[1:]])
