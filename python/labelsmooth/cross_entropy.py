@@ -8,7 +8,17 @@ import numpy.typing as npt
 
 from . import _core
 from .errors import Error
-from .settings import Denominator, Empty, Reduction, Rule, Settings, Support, Weighting, bound, named_denominator
+from .settings import (
+    Denominator,
+    Empty,
+    Reduction,
+    Rule,
+    Settings,
+    Support,
+    Weighting,
+    bound,
+    named_denominator,
+)
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -182,7 +192,9 @@ def cross_entropy(
         mask=None if mask is None else _contiguous(np.asarray(mask)),
     )
 
-    parts = _empty_parts(shape, all_of=return_parts, loss=reduction == "none", correct=not dense or hard_labels is not None)
+    parts = _empty_parts(
+        shape, all_of=return_parts, loss=reduction == "none", correct=not dense or hard_labels is not None
+    )
     grad = None
     if return_grad or out is not None:
         grad = np.empty(z.shape, z.dtype) if out is None else out
@@ -191,11 +203,11 @@ def cross_entropy(
         value = loss.value(grad, factor, factors, parts)
     else:
         value = loss.value(parts=parts)
-    result = [parts["loss"] if reduction == "none" else value.loss]
+    result: list[Any] = [parts["loss"] if reduction == "none" else value.loss]
     if grad is not None:
         result.append(grad)
     if return_parts:
-        result.append(Parts(**{name: parts.get(name) for name in Parts._fields}))
+        result.append(Parts(*[parts.get(name) for name in Parts._fields]))  # type: ignore[arg-type]
     return result[0] if len(result) == 1 else tuple(result)
 
 
@@ -231,4 +243,6 @@ def _of_rows(name: str, array: npt.ArrayLike | None, shape: tuple[int, ...]) -> 
 def _empty_parts(shape: tuple[int, ...], all_of: bool, loss: bool, correct: bool) -> dict[str, Array]:
     names = [name for name in Parts._fields if all_of or (loss and name == "loss")]
     types = {"argmax": np.int64, "correct": np.bool_}
-    return {name: np.empty(shape, types.get(name, np.float64)) for name in names if name != "correct" or correct}
+    return {
+        name: np.empty(shape, types.get(name, np.float64)) for name in names if name != "correct" or correct
+    }

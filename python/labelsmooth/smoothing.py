@@ -76,7 +76,8 @@ def smooth_labels(
         u = np.where(allowed, u, 0)
     with np.errstate(invalid="ignore"):  # nothing allowed: no prior is left, NaN
         u = u / u.sum(-1, keepdims=True)
-    return np.moveaxis(a * t + b * u, -1, axis).astype(dtype)
+    q: npt.NDArray[Any] = np.moveaxis(a * t + b * u, -1, axis).astype(dtype)
+    return q
 
 
 def _one_hot(labels: npt.NDArray[Any], classes: int, axis: int) -> npt.NDArray[np.float64]:

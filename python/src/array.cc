@@ -9,6 +9,14 @@
 namespace labelsmooth::python {
 namespace {
 
+// Its type, and that of its elements where it has one.
+std::string described(nb::handle object) {
+  const nb::object type = nb::getattr(object.type(), "__name__"),
+                   dtype = nb::getattr(object, "dtype", nb::none());
+  return nb::cast<std::string>(type) +
+         (dtype.is_none() ? "" : " of " + nb::cast<std::string>(nb::str(dtype)));
+}
+
 DType dtype_of(const char* argument, nb::dlpack::dtype type, nb::handle object) {
   using Code = nb::dlpack::dtype_code;
   const auto code = static_cast<Code>(type.code);
@@ -26,8 +34,7 @@ DType dtype_of(const char* argument, nb::dlpack::dtype type, nb::handle object) 
     if (type.bits == 32) return is_signed ? DType::i32 : DType::u32;
     if (type.bits == 64) return is_signed ? DType::i64 : DType::u64;
   }
-  throw Error(argument, "has type " + nb::cast<std::string>(nb::str(nb::getattr(object, "dtype", object))) +
-                            "; floating and integer types are allowed");
+  throw Error(argument, described(object) + " found, floating and integer types are allowed");
 }
 
 // NumPy exports no array of ml_dtypes' bfloat16: its bits are exported in its place.
@@ -55,7 +62,7 @@ Array<Void>::Array(const char* argument, nb::handle object) {
     nb::object bits = bfloat16 ? object.attr("view")("uint16") : nb::object();
     if (!bfloat16 || !nb::try_cast(bits, handle_)) {
       PyErr_Clear();
-      throw Error(argument, std::string(nb::type_name(object.type()).c_str()) + " found, an array " +
+      throw Error(argument, described(object) + " found, an array of numbers " +
                                 (std::is_const_v<Void> ? "" : "that may be written, ") +
                                 "on the CPU is needed");
     }

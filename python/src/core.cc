@@ -17,6 +17,7 @@ namespace {
 // What the library calls otherwise than Python does.
 const char* python_name(const std::string& argument) {
   constexpr const char* kNames[][2] = {{"class_weights", "weight"},
+                                       {"weight", "mixed"},
                                        {"row_weights", "row_weight"},
                                        {"smoothing", "label_smoothing"},
                                        {"amount_by_row", "label_smoothing"},
