@@ -5,10 +5,9 @@ The smoothed loss cannot fall below its floor and is not comparable between amou
 read and compared. Run: python examples/lightning_hard_nll.py
 """
 
+import labelsmooth.torch
 import lightning
 import torch
-
-import labelsmooth.torch
 
 
 class HardNLL(lightning.Callback):
@@ -58,7 +57,7 @@ class Classifier(lightning.LightningModule):
 def main(rows: int = 600, epochs: int = 3) -> dict[str, float]:
     lightning.seed_everything(1, verbose=False)
     labels = torch.randint(0, 4, (rows,))
-    points = torch.randn(rows, 8) + 2 * torch.nn.functional.one_hot(labels, 8)
+    points = torch.randn(rows, 8) + 4 * torch.nn.functional.one_hot(labels, 8)
     data = torch.utils.data.TensorDataset(points, labels)
     training, validation = torch.utils.data.random_split(data, [0.8, 0.2])
     trainer = lightning.Trainer(

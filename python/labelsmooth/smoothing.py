@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The rules by themselves: smoothed targets, conversion between frameworks, and the arithmetic of one sample."""
+"""The rules by themselves: smoothed targets, conversion between frameworks, the arithmetic of one sample."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -51,6 +51,7 @@ Rule rule_of(const std::string& name) {
 NB_MODULE(_core, m) {
   using namespace nb::literals;  // NOLINT: nanobind's own way to name arguments
   m.doc() = "The labelsmooth library, bound as it is.";
+  nb::set_leak_warnings(false);  // settings are kept in a cache, which outlives the module
   nb::register_exception_translator([](const std::exception_ptr& thrown, void*) {
     try {
       std::rethrow_exception(thrown);

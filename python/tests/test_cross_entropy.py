@@ -3,14 +3,15 @@
 
 from typing import Any
 
-import labelsmooth
 import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from labelsmooth import cross_entropy
 from reference import Reference
+
+import labelsmooth
+from labelsmooth import cross_entropy
 
 TYPES = [np.float64, np.float32, np.float16, ml_dtypes.bfloat16]
 
@@ -78,8 +79,10 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
 def expected(case: dict[str, Any]) -> Reference:
     dense = case["labels"].ndim == 2
     second, mixing = case.get("mixed", (None, None))
-    names = ("rule", "prior", "matrix", "class_smoothing", "weight", "weighting", "row_weight", "ignore_index",
-             "mask", "scale", "softcap", "entropy_penalty", "max_suppression")  # fmt: skip
+    names = (
+        *("rule", "prior", "matrix", "class_smoothing", "weight", "weighting", "row_weight", "ignore_index"),
+        *("mask", "scale", "softcap", "entropy_penalty", "max_suppression"),
+    )
     return Reference(
         np.asarray(case["logits"], np.float64),
         labels=None if dense else case["labels"],

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 """The rules by themselves, against their definitions."""
 
-import labelsmooth
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+import labelsmooth
 
 TARGETS = {  # of the label, of each other class
     "uniform": lambda e, k: (1 - e + e / k, e / k),
