@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A Lightning callback that logs the hard-label NLL beside the smoothed loss.
 
-The smoothed loss cannot fall below its floor and is not comparable between amounts of smoothing; the hard NLL can be
-read and compared. Run: python examples/lightning_hard_nll.py
+The smoothed loss cannot fall below its floor and is not comparable between amounts of smoothing; the hard NLL
+can be read and compared. Run: python examples/lightning_hard_nll.py
 """
 
 import labelsmooth.torch
@@ -11,7 +11,7 @@ import torch
 
 
 class HardNLL(lightning.Callback):
-    """Watches the loss module named `criterion` and logs ``train_nll`` and ``validation_nll`` for each epoch."""
+    """Watches the loss module named `criterion`; logs ``train_nll`` and ``validation_nll`` of each epoch."""
 
     def __init__(self, criterion: str = "criterion") -> None:
         self.criterion = criterion

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Smoothed training with the Hugging Face Trainer, and a callback that logs the hard-label NLL beside the loss.
+"""Smoothed training with the Hugging Face Trainer, and a callback that logs the hard NLL beside the loss.
 
 Run: python examples/trainer_hard_nll.py
 """

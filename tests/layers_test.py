@@ -43,6 +43,13 @@ class Layers(unittest.TestCase):
                 allowed = allowed or (path.name, name) == ("safetensors.cc", "nlohmann/json.hpp")
                 self.assertTrue(allowed, f"{path.name} includes {name}")
 
+    def test_the_python_module_binds_the_library_alone(self):
+        for path in files("python/src", "*.h", "*.cc"):
+            for system, name in includes(path):
+                own = (path.parent / name).exists() or name.startswith("labelsmooth/")
+                allowed = STANDARD.match(name) or name.startswith("nanobind/") if system else own
+                self.assertTrue(allowed, f"{path.name} includes {name}")
+
     def test_the_reference_shares_no_code(self):
         for path in files("src", "reference.*"):
             names = [name for system, name in includes(path) if not system]

@@ -10,7 +10,7 @@ from typing import Any
 
 
 def program() -> str:
-    """Path of the ``labelsmooth`` program: the package's own, or what LABELSMOOTH in the environment names."""
+    """Path of the ``labelsmooth`` program: the package's own, or what the variable LABELSMOOTH names."""
     return os.environ.get("LABELSMOOTH") or str(Path(__file__).parent / "bin" / "labelsmooth")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The loss from its definition: p and q explicit, float64, a row at a time. Shares no code with the package."""
+"""The loss from its definition: p and q explicit, float64, a row at a time. No code of the package."""
 
 from dataclasses import dataclass, field
 from typing import Any
