@@ -4,6 +4,7 @@
 import doctest
 import glob
 import importlib
+import importlib.metadata
 import os
 import pkgutil
 import shutil
@@ -60,6 +61,11 @@ def test_missing_framework_says_what_to_install(face: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode != 0
     assert f"pip install labelsmooth[{face}]" in done.stderr.splitlines()[-1]
+
+
+def test_version_is_the_programs() -> None:
+    program = run(labelsmooth.program(), "--version").stdout
+    assert program.split()[-1] == importlib.metadata.version("labelsmooth")
 
 
 def test_module_is_of_the_stable_abi(wheel: Path) -> None:
