@@ -59,8 +59,10 @@ add_library(labelsmooth_program STATIC
   program/study/claims.cc
   program/study/data.cc
   program/study/grid.cc
+  program/study/judged_run.cc
   program/study/model.cc
   program/study/noise.cc
+  program/study/own_runs.cc
   program/study/pictures.cc
   program/study/run_files.cc
   program/study/training.cc

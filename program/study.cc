@@ -20,14 +20,16 @@
 #include "errors.h"
 #include "io/file.h"
 #include "labelsmooth/isa.h"
-#include "labelsmooth/parallel.h"
+#include "parallel.h"
 #include "progress.h"
 #include "report/report.h"
 #include "smoothing_of.h"
 #include "study/analysis.h"
 #include "study/grid.h"
 #include "study/model.h"
+#include "study/own_runs.h"
 #include "study/pictures.h"
+#include "study/run_files.h"
 #include "study/verdict_box.h"
 #include "verbs.h"
 #include "version.h"
@@ -40,7 +42,8 @@ namespace fs = std::filesystem;
 
 struct StudyOptions {
   std::string preset = "quick", data = "fashion-mnist", rule = "uniform";
-  std::string out;  // empty: study/quick, study/full or study/custom
+  std::string out;   // empty: study/quick, study/full or study/custom
+  std::string runs;  // folder of the user's own runs, in place of all of the grid
   // Any of these replaces the preset's settings by one grid.
   std::optional<std::vector<double>> smoothings, noises;
   std::optional<int64_t> seeds, train_size, epochs;
@@ -48,6 +51,24 @@ struct StudyOptions {
   uint64_t seed = 1;
   bool resume = false, json = false, quiet = false;
 };
+
+// As study/own_runs.h has it.
+constexpr const char* kOwnRuns =
+    R"(--runs FOLDER judges a training of your own, in any framework, by the same plan, and writes
+results.json and report.html there. In Python, labelsmooth.study(train, ...) makes the folder:
+  study.json         {"schema": 1, "name": "my CNN", "rule": "uniform"}; also "primary", the amount that
+                     is tested, where there are several and none is 0.1; and "noise", the rate of wrong
+                     labels put in on purpose
+  runs/NAME/         one a run, for every amount of smoothing, 0 among them, and every seed:
+    config.json      {"smoothing": 0.1, "seed": 1, "rule": "uniform"}; the rule is "none" at 0
+    test_logits.npy, test_labels.npy
+                     (rows, classes) f32 and (rows) integers, the same rows in all runs
+    validation_logits.npy, validation_labels.npy
+                     the same rows in all runs of a seed; half of them fit the temperature
+    early_logits.npy, early_validation_logits.npy
+                     of an early-stopped model; optional, in all runs or none
+    metrics.jsonl    optional: an object an epoch, any of train_loss, train_nll, train_accuracy,
+                     validation_nll, validation_accuracy)";
 
 // ---- The plan ----
 
@@ -97,11 +118,13 @@ std::string command_of(const StudyOptions& o) {
   return command;
 }
 
+json environment() { return {{"version", kVersion}, {"isa", isa()}, {"blas", blas_description()}}; }
+
 json header_of(const StudyOptions& options, const Dataset& data) {
   return {{"schema", 1},
           {"command", command_of(options)},
           {"rule", options.rule},
-          {"environment", {{"version", kVersion}, {"isa", isa()}, {"blas", blas_description()}}},
+          {"environment", environment()},
           {"data",
            {{"name", data.name},
             {"classes", data.classes},
@@ -113,15 +136,6 @@ json header_of(const StudyOptions& options, const Dataset& data) {
 }
 
 // ---- The folder ----
-
-json read_json(const std::string& path) {
-  const io::MappedFile file(path);
-  const auto bytes = file.bytes();
-  const auto* text = reinterpret_cast<const char*>(bytes.data());
-  json value = json::parse(text, text + bytes.size(), nullptr, /*allow_exceptions=*/false);
-  if (value.is_discarded()) throw Error(path, "not JSON; remove the folder to start again");
-  return value;
-}
 
 std::string folder_of(const StudyOptions& options) {
   if (!options.out.empty()) return options.out;
@@ -135,12 +149,12 @@ void open_folder(const std::string& folder, bool resume, const json& header) {
   if (error) throw Error(folder, error.message());
   const std::string path = folder + "/study.json";
   if (fs::exists(path)) {
-    const json found = read_json(path);
+    const json found = read_object(path);
     for (const char* key : {"schema", "command", "data", "environment"}) {
-      if (found.is_object() && found.value(key, json()) == header[key]) continue;
-      const std::string other = found.is_object() ? found.value(key, json()).dump() : "nothing";
+      const json other = found.value(key, json());
+      if (other == header[key]) continue;
       throw Error(folder, fmt::format("holds another study ({} {}, here {}); choose another --out", key,
-                                      other, header[key].dump()));
+                                      other.dump(), header[key].dump()));
     }
     if (!resume) fs::remove_all(folder + "/runs", error);
   } else if (!fs::is_empty(folder + "/runs")) {
@@ -154,10 +168,10 @@ std::string dir_of(const RunConfig& run) { return "runs/" + name_of(run); }
 // ---- The runs ----
 
 json read_run(const std::string& path, const RunConfig& config) {
-  json run = read_json(path);
+  json run = read_object(path);
   const json wanted = describe(config);
   for (const auto& [key, value] : wanted.items()) {
-    if (!run.is_object() || run.value(key, json()) != value) {
+    if (run.value(key, json()) != value) {
       throw Error(path, "is not of this study's run; remove its folder to train it again");
     }
   }
@@ -223,20 +237,11 @@ int terminal_width() {
   return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 132;
 }
 
-void study(const StudyOptions& options) {
-  const std::vector<RunConfig> runs = plan(options);
-  const Dataset data = load_dataset(options.data);
-  for (const RunConfig& run : runs) check(run, data);
-  use_one_blas_thread();
-
-  json results = header_of(options, data);
-  const std::string folder = folder_of(options);
-  open_folder(folder, options.resume, results);
-  results["runs"] = train_all(runs, data, folder, options);
-  for (size_t i = 0; i < runs.size(); ++i) results["runs"][i]["dir"] = dir_of(runs[i]);
+// From the runs to what people read.
+void conclude(json& results, const std::string& folder, const StudyOptions& options) {
   {
     Progress progress("analysis", 1, 1, options.quiet);
-    analyse(results, folder, options.rule, [&](double share) { progress.add(share); });
+    analyse(results, folder, results["rule"], [&](double share) { progress.add(share); });
   }
   add_pictures(results, folder);
   const std::string path = folder + "/results.json";
@@ -248,6 +253,68 @@ void study(const StudyOptions& options) {
   } else {
     fmt::print("{}{}\n{}\n", verdict_box(results, terminal_width()), path, page);
   }
+}
+
+void study_grid(const StudyOptions& options) {
+  const std::vector<RunConfig> runs = plan(options);
+  const Dataset data = load_dataset(options.data);
+  for (const RunConfig& run : runs) check(run, data);
+  use_one_blas_thread();
+
+  json results = header_of(options, data);
+  const std::string folder = folder_of(options);
+  open_folder(folder, options.resume, results);
+  results["runs"] = train_all(runs, data, folder, options);
+  for (size_t i = 0; i < runs.size(); ++i) results["runs"][i]["dir"] = dir_of(runs[i]);
+  conclude(results, folder, options);
+}
+
+// ---- The user's own runs ----
+
+// The keys of a built-in study's, null where only the user would know; the command is for inside the folder.
+json header_of(const OwnStudy& own) {
+  return {{"schema", 1},
+          {"command", "labelsmooth study --runs ."},
+          {"rule", own.rule},
+          {"training", {{"name", own.name}, {"primary", own.primary}}},
+          {"environment", environment()},
+          {"data",
+           {{"name", "custom"},
+            {"classes", own.classes},
+            {"features", nullptr},
+            {"pool_rows", nullptr},
+            {"test_rows", own.test_rows},
+            {"mean", nullptr},
+            {"deviation", nullptr}}}};
+}
+
+std::vector<json> judge_all(const OwnStudy& own, bool quiet) {
+  constexpr int64_t kWorthThreads = int64_t{1} << 30;  // elements, for parallel_for
+  const auto count = static_cast<int64_t>(own.runs.size());
+  Progress progress("runs", static_cast<double>(count), count, quiet);
+  std::vector<json> results(own.runs.size());
+  parallel_for(count, kWorthThreads, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      results[i] = judge_own_run(own, own.runs[i]);
+      progress.add(1);
+      progress.finish_job();
+    }
+  });
+  return results;
+}
+
+void study_runs(const StudyOptions& options, const CLI::App& verb) {
+  for (const CLI::Option* option :
+       verb.get_options([](const CLI::Option* one) { return one->count() > 0; })) {
+    const std::string name = option->get_name();
+    if (name != "--runs" && name != "--quiet" && name != "--json" && name != "--threads")
+      throw UsageError(name, "found with --runs, whose runs are made already");
+  }
+  const OwnStudy own = read_own_study(options.runs);
+  json results = header_of(own);
+  results["runs"] = judge_all(own, options.quiet);
+  for (json& run : results["runs"]) run["dir"] = "runs/" + run["name"].get<std::string>();
+  conclude(results, options.runs, options);
 }
 
 }  // namespace
@@ -272,10 +339,12 @@ void add_study(CLI::App& app) {
   verb->add_option("--out", o->out,
                    "folder of the results, study/quick, study/full or study/custom by default");
   verb->add_flag("--resume", o->resume, "go on with a study that was stopped");
+  verb->add_option("--runs", o->runs, "judge your own training in place of a grid: its folder, see below");
   verb->add_flag("--quiet", o->quiet, "no progress");
   verb->add_flag("--json", o->json, "print results.json in place of the verdict box");
   add_threads(verb);
-  verb->callback([o] { study(*o); });
+  verb->footer(kOwnRuns);
+  verb->callback([o, verb] { verb->count("--runs") == 0 ? study_grid(*o) : study_runs(*o, *verb); });
 }
 
 }  // namespace labelsmooth

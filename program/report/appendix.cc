@@ -3,8 +3,11 @@
 #include <fmt/format.h>  // fmt::format
 #include <fmt/ranges.h>  // fmt::join
 
+#include <algorithm>  // std::any_of
+
 #include "report/sections.h"
 #include "report/specs.h"
+#include "study/own.h"
 
 namespace labelsmooth::sections {
 namespace {
@@ -41,17 +44,26 @@ json validation_spec(const Strings& say, const json& one) {
   return spec;
 }
 
+// The user's own training need not tell its curves.
+bool has_points(const json& learning) {
+  return std::any_of(learning.begin(), learning.end(),
+                     [](const json& one) { return !one["points"].empty(); });
+}
+
 std::string learning(Page& page) {
   const Strings& say = page.say;
+  if (!has_points(page.pictures()["learning"])) return "";
   std::vector<std::string> charts;
   std::string tables;
   int index = 0;
   for (const json& one : page.pictures()["learning"]) {
     const std::string id = fmt::format("learning-{}", index), title = page.title(one);
-    charts.push_back(
-        page.charts.panel(id, say("learning.train", {{"title", title}}), training_spec(say, one)));
-    charts.push_back(page.charts.panel(id + "-validation", say("learning.validation", {{"title", title}}),
-                                       validation_spec(say, one)));
+    const auto draw = [&](const std::string& name, const char* kind, const json& spec) {
+      if (spec["series"].empty()) return;
+      charts.push_back(page.charts.panel(name, say(kind, {{"title", title}}), spec));
+    };
+    draw(id, "learning.train", training_spec(say, one));
+    draw(id + "-validation", "learning.validation", validation_spec(say, one));
     tables += folded(
         say, {.id = id + "-table",
               .caption = say("learning.table", {{"title", title}}),
@@ -168,30 +180,37 @@ std::string claims(Page& page) {
 
 std::string runs(Page& page) {
   const Strings& say = page.say;
-  return paragraph(say("runs.intro")) +
-         folded(say, {.id = "runs-table",
-                      .caption = say("runs.table"),
-                      .columns = {{"column.setting", {"setting"}, Format::setting},
-                                  {"column.rule", {"rule"}, Format::rule},
-                                  {"column.smoothing", {"smoothing"}, Format::amount},
-                                  {"column.noise_kind", {"noise_kind"}, Format::noise_kind},
-                                  {"column.noise", {"noise"}, Format::amount},
-                                  {"column.seed", {"seed"}, Format::amount},
-                                  {"column.accuracy", {"test/accuracy"}, Format::fixed},
-                                  {"column.nll", {"test/nll"}, Format::fixed},
-                                  {"column.nll_t", {"calibrated/nll"}, Format::fixed},
-                                  {"column.temperature", {"calibrated/temperature"}, Format::fixed},
-                                  {"column.gap", {"test/gap"}, Format::signed_},
-                                  {"column.gap_t", {"calibrated/gap"}, Format::signed_},
-                                  {"column.ece", {"test/ece"}, Format::fixed},
-                                  {"column.ece_null95", {"test/ece_null_p95"}, Format::fixed},
-                                  {"column.auroc", {"calibrated/auroc"}, Format::fixed},
-                                  {"column.augrc", {"calibrated/augrc"}, Format::fixed},
-                                  {"column.early_epoch", {"early_epoch"}, Format::amount},
-                                  {"column.accuracy_early", {"early/accuracy"}, Format::fixed},
-                                  {"column.memorised", {"noise_fit/memorised"}, Format::fixed}},
-                      .rows = rows_of(page.results["runs"], "/runs"),
-                      .sortable = true});
+  std::vector<Column> columns = {{"column.setting", {"setting"}, Format::setting},
+                                 {"column.rule", {"rule"}, Format::rule},
+                                 {"column.smoothing", {"smoothing"}, Format::amount},
+                                 {"column.noise_kind", {"noise_kind"}, Format::noise_kind},
+                                 {"column.noise", {"noise"}, Format::amount},
+                                 {"column.seed", {"seed"}, Format::amount},
+                                 {"column.accuracy", {"test/accuracy"}, Format::fixed},
+                                 {"column.nll", {"test/nll"}, Format::fixed},
+                                 {"column.nll_t", {"calibrated/nll"}, Format::fixed},
+                                 {"column.temperature", {"calibrated/temperature"}, Format::fixed},
+                                 {"column.gap", {"test/gap"}, Format::signed_},
+                                 {"column.gap_t", {"calibrated/gap"}, Format::signed_},
+                                 {"column.ece", {"test/ece"}, Format::fixed},
+                                 {"column.ece_null95", {"test/ece_null_p95"}, Format::fixed},
+                                 {"column.auroc", {"calibrated/auroc"}, Format::fixed},
+                                 {"column.augrc", {"calibrated/augrc"}, Format::fixed},
+                                 {"column.early_epoch", {"early_epoch"}, Format::amount},
+                                 {"column.accuracy_early", {"early/accuracy"}, Format::fixed},
+                                 {"column.memorised", {"noise_fit/memorised"}, Format::fixed}};
+  if (is_own(page.results)) {  // what only its training would know
+    std::erase_if(columns, [&](const Column& column) {
+      const std::string& key = column.keys[0];
+      return key == "noise_kind" || key == "noise" || key == "early_epoch" || key == "noise_fit/memorised" ||
+             (key == "early/accuracy" && !has_early(page.results["runs"][0]));
+    });
+  }
+  return paragraph(say("runs.intro")) + folded(say, {.id = "runs-table",
+                                                     .caption = say("runs.table"),
+                                                     .columns = columns,
+                                                     .rows = rows_of(page.results["runs"], "/runs"),
+                                                     .sortable = true});
 }
 
 std::string appendix(Page& page) { return learning(page) + logit_gaps(page) + by_class(page); }

@@ -6,16 +6,17 @@
 #include <vector>   // std::vector
 
 #include "labelsmooth/tensor.h"  // Error
+#include "study/own.h"
 
 namespace labelsmooth {
 namespace {
 
 using nlohmann::json;
 
-enum class Kind { text, integer, number, unknown, optional, text_or_null, boolean, list, filled_list };
+enum class Kind { text, integer, count, number, unknown, optional, text_or_null, boolean, list, filled_list };
 
-// Places (* is every element of a list) and the keys needed there. `unknown`: a number or null; `optional`:
-// also missing.
+// Places (* is every element of a list) and the keys needed there. `unknown`: a number or null; `count`: an
+// integer or null; `optional`: also missing.
 struct Rule {
   const char *place, *keys;
   Kind kind;
@@ -24,15 +25,17 @@ const Rule kRules[] = {
     {"", "command rule", Kind::text},
     {"environment", "version isa blas", Kind::text},
     {"data", "name", Kind::text},
-    {"data", "classes features pool_rows test_rows", Kind::integer},
+    {"data", "classes test_rows", Kind::integer},
+    {"data", "features pool_rows", Kind::count},
     {"family", "size", Kind::integer},
     {"", "runs", Kind::filled_list},
     {"runs/*", "name setting rule noise_kind", Kind::text},
-    {"runs/*", "smoothing noise weight_decay", Kind::number},
-    {"runs/*", "seed train_size epochs early_epoch", Kind::integer},
+    {"runs/*", "smoothing noise", Kind::number},
+    {"runs/*", "weight_decay", Kind::unknown},
+    {"runs/*", "seed", Kind::integer},
+    {"runs/*", "train_size epochs early_epoch", Kind::count},
     {"runs/*/test", "accuracy nll gap ece ece_null_p95", Kind::unknown},
     {"runs/*/calibrated", "temperature nll gap augrc auroc", Kind::unknown},
-    {"runs/*/early", "accuracy", Kind::unknown},
     {"runs/*/noise_fit", "realised_rate memorised", Kind::unknown},
     {"", "comparisons claims", Kind::list},
     {"comparisons/*", "setting noise_kind epoch metric rule contrast verdict", Kind::text},
@@ -44,15 +47,16 @@ const Rule kRules[] = {
     {"claims/*", "id claim verdict", Kind::text},
     {"claims/*/evidence", "comparisons", Kind::list},
     {"claims/*/evidence/comparisons/*", "setting metric verdict", Kind::text},
-    {"pictures/conventions",
-     "bins null_redraws band_sd coverages primary_smoothing verdict_seeds batch rate momentum "
-     "validation_share",
+    {"pictures/conventions", "bins null_redraws band_sd coverages primary_smoothing verdict_seeds",
      Kind::number},
+    {"pictures/conventions", "batch rate momentum validation_share", Kind::unknown},
     {"pictures/conventions/margins", "accuracy nll augrc_relative", Kind::number},
     {"pictures", "arms shown reliability risk_coverage learning logit_gaps classes", Kind::list},
     {"pictures/arms/*", "setting noise_kind rule", Kind::text},
-    {"pictures/arms/*", "noise smoothing weight_decay", Kind::number},
-    {"pictures/arms/*", "seeds train_size epochs", Kind::integer},
+    {"pictures/arms/*", "noise smoothing", Kind::number},
+    {"pictures/arms/*", "weight_decay", Kind::unknown},
+    {"pictures/arms/*", "seeds", Kind::integer},
+    {"pictures/arms/*", "train_size epochs", Kind::count},
     {"pictures/reliability/*", "setting rule", Kind::text},
     {"pictures/reliability/*", "noise smoothing training_target", Kind::number},
     {"pictures/reliability/*", "seed", Kind::integer},
@@ -98,6 +102,8 @@ const char* need_of(Kind kind) {
       return "text";
     case Kind::integer:
       return "a whole number from 0";
+    case Kind::count:
+      return "a whole number from 0 or null";
     case Kind::number:
       return "a number";
     case Kind::unknown:
@@ -122,6 +128,8 @@ bool fits(const json* value, Kind kind) {
       return value->is_string();
     case Kind::integer:
       return value->is_number_integer() && value->get<double>() >= 0;
+    case Kind::count:
+      return value->is_null() || fits(value, Kind::integer);
     case Kind::number:
       return value->is_number();
     case Kind::unknown:
@@ -215,6 +223,12 @@ void check_results(const json& results, const std::string& file) {
     checker.fail("pictures", nullptr, "what a study of this version writes (study --resume adds it)");
   }
   for (const Rule& rule : kRules) checker.check(results, "", rule.place, rule.keys, rule.kind);
+  if (is_own(results)) {
+    checker.check(results, "", "training", "name", Kind::text);
+    checker.check(results, "", "training", "primary", Kind::number);
+  } else {  // the user's own training may have none
+    checker.check(results, "", "runs/*/early", "accuracy", Kind::unknown);
+  }
   for (const char* list :
        {"pictures/shown/*", "pictures/risk_coverage/*", "pictures/learning/*", "pictures/classes/*"}) {
     checker.check(results, "", list, "setting", Kind::text);

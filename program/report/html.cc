@@ -95,11 +95,11 @@ std::string script_json(const json& value) {
 
 std::string setting_name(const Strings& say, const std::string& setting) {
   const size_t decay = setting.rfind("-wd");
-  const std::string base = setting.substr(0, decay);
-  const std::string name = say.or_else("setting." + base, base);
+  const std::string name = say.or_else("setting." + setting.substr(0, decay), "");
+  if (name.empty()) return setting;  // the user's own
   return decay == std::string::npos
              ? name
-             : say("setting.decay", {{"setting", name}, {"decay", setting.substr(decay + 3)}});
+             : say("with_decay", {{"setting", name}, {"decay", setting.substr(decay + 3)}});
 }
 
 std::string metric_name(const Strings& say, const std::string& metric) {

@@ -5,6 +5,7 @@
 #include <algorithm>  // std::find
 
 #include "report/sections.h"
+#include "study/own.h"
 
 namespace labelsmooth::sections {
 namespace {
@@ -46,18 +47,20 @@ std::string methods(Page& page) {
                {"pool", page.text(data["pool_rows"])},
                {"test", page.text(data["test_rows"])},
                {"classes", page.text(data["classes"])}});
-  add("network", {{"features", page.text(data["features"])},
-                  {"hidden", run.contains("hidden") ? page.text(run["hidden"]) : say("none")},
-                  {"classes", page.text(data["classes"])},
-                  {"rate", page.text(c["rate"])},
-                  {"momentum", page.text(c["momentum"])},
-                  {"batch", page.text(c["batch"])}});
-  text += entry(say("methods.settings.term"), settings(page));
+  if (!is_own(page.results)) {
+    add("network", {{"features", page.text(data["features"])},
+                    {"hidden", run.contains("hidden") ? page.text(run["hidden"]) : say("none")},
+                    {"classes", page.text(data["classes"])},
+                    {"rate", page.text(c["rate"])},
+                    {"momentum", page.text(c["momentum"])},
+                    {"batch", page.text(c["batch"])}});
+    text += entry(say("methods.settings.term"), settings(page));
+  }
   add("split", {{"share", page.text(c["validation_share"])}});
   add("noise");
   add("smoothing",
       {{"rule", say.or_else("rule." + page.results["rule"].get<std::string>(), page.results["rule"])}});
-  add("early");
+  if (has_early(page.results["runs"][0])) add("early");
   add("temperature");
   add("estimand", {{"smoothing", page.text(c["primary_smoothing"])}});
   add("interval", {{"pool", page.text(data["pool_rows"])}});

@@ -13,6 +13,7 @@
 #include "report/check.h"
 #include "report/sections.h"
 #include "report/strings.h"
+#include "study/own.h"
 
 namespace labelsmooth {
 namespace {
@@ -79,9 +80,10 @@ std::string reproduce(const Page& page) {
 }  // namespace
 
 std::string report_page(std::string_view text, const std::string& file, const std::string& language) {
-  const Strings say(language);
+  Strings say(language);
   const json results = parse(text, file);
   check_results(results, file);
+  if (is_own(results)) say.prefer(".own");
   Page page = {results, say};
 
   const std::string question =
@@ -89,7 +91,7 @@ std::string report_page(std::string_view text, const std::string& file, const st
   std::string body = section(say, "verdict", sections::verdict(page));
   body += section(say, "pictures",
                   sections::forest(page) + sections::sweep(page) + sections::reliability(page) +
-                      sections::noise(page) + sections::risk_coverage(page));
+                      (is_own(results) ? "" : sections::noise(page)) + sections::risk_coverage(page));
   body += section(say, "claims", sections::claims(page));
   body += section(say, "runs", sections::runs(page));
   body += section(say, "appendix", sections::appendix(page));

@@ -23,6 +23,13 @@ Strings::Strings(const std::string& language, std::string_view strings_json) : l
   }
 }
 
+void Strings::prefer(const std::string& suffix) {
+  for (auto& [key, text] : strings_) {
+    const auto preferred = strings_.find(key + suffix);
+    if (preferred != strings_.end()) text = preferred->second;
+  }
+}
+
 std::string Strings::operator()(const std::string& key, Values values) const {
   const auto found = strings_.find(key);
   if (found == strings_.end()) throw Error("strings.json", "no string '" + key + "'");

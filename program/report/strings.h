@@ -23,6 +23,8 @@ class Strings {
   std::string operator()(const std::string& key, Values values = {}) const;
   /// The same, or `otherwise` where there is no such key: for names that a results.json brings.
   std::string or_else(const std::string& key, const std::string& otherwise) const;
+  /// From here on "KEY<suffix>" stands for KEY where there is one.
+  void prefer(const std::string& suffix);
   const std::string& language() const { return language_; }
 
   static const std::vector<std::string>& languages();

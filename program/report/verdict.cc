@@ -3,6 +3,7 @@
 #include <fmt/format.h>  // fmt::format
 
 #include "report/sections.h"
+#include "study/own.h"
 
 namespace labelsmooth::sections {
 namespace {
@@ -144,22 +145,25 @@ std::string forest(Page& page) {
                              {"pool", page.text(data["pool_rows"])},
                              {"family", family(page)},
                              {"relative", page.text(conventions["margins"]["augrc_relative"])}});
-  const Table table = {.id = "forest-table",
-                       .caption = say("forest.table"),
-                       .columns = {{"column.setting", {"setting"}, Format::setting},
-                                   {"column.contrast", {"contrast"}, Format::contrast},
-                                   {"column.metric", {"metric"}, Format::metric},
-                                   {"column.noise", {"noise"}, Format::amount},
-                                   {"column.smoothing", {"smoothing"}, Format::amount},
-                                   {"column.seeds", {"seeds"}, Format::amount},
-                                   {"column.difference", {"difference"}, Format::signed_},
-                                   {"column.interval", {"low", "high"}, Format::signed_interval},
-                                   {"column.interval90", {"low90", "high90"}, Format::signed_interval},
-                                   {"column.p", {"p"}, Format::p},
-                                   {"column.p_holm", {"p_holm"}, Format::p},
-                                   {"column.margin", {"margin"}, Format::fixed},
-                                   {"column.verdict", {"verdict"}, Format::verdict}},
-                       .rows = all};
+  Table table = {.id = "forest-table",
+                 .caption = say("forest.table"),
+                 .columns = {{"column.setting", {"setting"}, Format::setting},
+                             {"column.contrast", {"contrast"}, Format::contrast},
+                             {"column.metric", {"metric"}, Format::metric},
+                             {"column.noise", {"noise"}, Format::amount},
+                             {"column.smoothing", {"smoothing"}, Format::amount},
+                             {"column.seeds", {"seeds"}, Format::amount},
+                             {"column.difference", {"difference"}, Format::signed_},
+                             {"column.interval", {"low", "high"}, Format::signed_interval},
+                             {"column.interval90", {"low90", "high90"}, Format::signed_interval},
+                             {"column.p", {"p"}, Format::p},
+                             {"column.p_holm", {"p_holm"}, Format::p},
+                             {"column.margin", {"margin"}, Format::fixed},
+                             {"column.verdict", {"verdict"}, Format::verdict}},
+                 .rows = all};
+  if (is_own(page.results)) {  // one rate, not known to be 0
+    std::erase_if(table.columns, [](const Column& column) { return column.keys[0] == "noise"; });
+  }
   return figure("forest", say("forest.title"), panels(charts), caption, folded(say, table));
 }
 

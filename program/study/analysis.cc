@@ -12,6 +12,7 @@
 #include "evaluation/metrics.h"
 #include "parallel.h"
 #include "study/claims.h"
+#include "study/own.h"
 #include "study/run_files.h"
 
 namespace labelsmooth {
@@ -20,7 +21,6 @@ namespace {
 using nlohmann::json;
 using Differences = std::vector<std::vector<double>>;  // [seed][item]
 
-constexpr double kPrimaryAmount = .1;
 constexpr int64_t kWorthThreads = int64_t{1} << 30;  // elements, for parallel_for: a cell is seconds of work
 
 // ---- Metrics as means over test items ----
@@ -60,7 +60,7 @@ struct Measurement {
   double value;
   std::vector<double> items;
 };
-// One run, by [early-stopped][with temperature][metric].
+// One run, by [early-stopped, where it was][with temperature][metric].
 struct Measured {
   const json* run;
   double tuning_nll;  // validation NLL after T, on the half that did not fit T
@@ -104,6 +104,7 @@ Measured measure(const json& run, const std::string& folder) {
   const std::vector<int64_t> labels = read_labels(dir + "/test_labels.npy");
   Measured measured = {&run, 0, {}};
   for (const bool early : {false, true}) {
+    if (early && !has_early(run)) continue;
     const RunLogits logits = read_logits(dir + (early ? "/early_logits.npy" : "/test_logits.npy"));
     const double t = run[early ? "early_calibrated" : "calibrated"]["temperature"];
     for (const bool with_t : {false, true}) {
@@ -166,7 +167,10 @@ struct CellResult {
 class Analysis {
  public:
   Analysis(json& results, const std::string& folder, const std::string& rule)
-      : results_(results), folder_(folder), rule_(rule), cells_(cells_of(results["runs"])) {}
+      : results_(results),
+        folder_(folder),
+        primary_arm_{primary_amount(results), rule},
+        cells_(cells_of(results["runs"])) {}
 
   // Cells side by side: none needs another.
   void run(const std::function<void(double)>& on_cell) {
@@ -196,12 +200,11 @@ class Analysis {
       for (const json* run : runs) arms[arm_key].push_back(measure(*run, folder_));
     }
     const Arm& hard = arms[kHard];
-    const ArmKey primary = {kPrimaryAmount, rule_};
     for (const auto& [arm_key, arm] : arms) {
       if (arm_key == kHard) continue;
       const json shown = {{"rule", arm_key.rule}, {"smoothing", arm_key.smoothing}};
-      compare_arm(key, shown, arm, hard, is_primary_cell(key) && arm_key == primary, result.contrasts);
-      if (arm_key == primary && serves_immunity(key))
+      compare_arm(key, shown, arm, hard, is_primary_cell(key) && arm_key == primary_arm_, result.contrasts);
+      if (arm_key == primary_arm_ && serves_immunity(key))
         result.accuracy = paired(arm, hard, false, false, kAccuracy);
     }
     compare_tuned(key, arms, hard, result.contrasts);
@@ -211,6 +214,7 @@ class Analysis {
   void compare_arm(const CellKey& key, const json& shown, const Arm& arm, const Arm& hard, bool primary,
                    std::vector<Contrast>& contrasts) const {
     for (const bool early : {false, true}) {
+      if (early && !has_early(*hard[0].run)) continue;
       for (size_t m = 0; m < std::size(kMetrics); ++m) {
         const Metric& metric = kMetrics[m];
         for (const bool with_t : {false, true}) {
@@ -247,7 +251,7 @@ class Analysis {
     for (const Measured& reference : hard) {
       const Measured* best = &reference;
       for (const auto& [arm_key, arm] : arms) {
-        if (arm_key.rule != rule_) continue;
+        if (arm_key.rule != primary_arm_.rule) continue;
         for (const Measured& run : arm) {
           const bool same_seed = (*run.run)["seed"] == (*reference.run)["seed"];
           if (same_seed && run.tuning_nll < best->tuning_nll) best = &run;
@@ -260,8 +264,9 @@ class Analysis {
                 contrasts);
   }
 
-  static bool is_primary_cell(const CellKey& key) {
-    return (key.setting == "over-trained" || key.setting == "normal") && key.noise == 0;
+  // Those of the plan; the user's own training is one.
+  bool is_primary_cell(const CellKey& key) const {
+    return is_own(results_) || ((key.setting == "over-trained" || key.setting == "normal") && key.noise == 0);
   }
   static bool primary_metric(const Metric& metric, bool with_temperature) {
     const std::string name = metric.name;
@@ -291,8 +296,8 @@ class Analysis {
                         {"noise", .1},
                         {"epoch", "last"},
                         {"metric", "accuracy"},
-                        {"rule", rule_},
-                        {"smoothing", kPrimaryAmount},
+                        {"rule", primary_arm_.rule},
+                        {"smoothing", primary_arm_.smoothing},
                         {"contrast", "difference in differences"}};
       contrasts_.push_back(std::move(contrast));
     }
@@ -332,7 +337,8 @@ class Analysis {
   }
 
   json& results_;
-  const std::string folder_, rule_;
+  const std::string folder_;
+  const ArmKey primary_arm_;
   const std::map<CellKey, Cell> cells_;
   std::vector<Contrast> contrasts_;
   std::map<std::string, std::map<double, Differences>> immunity_;

@@ -9,7 +9,8 @@
 
 namespace labelsmooth {
 
-/// runs: as train_run returns them, with "dir" relative to `folder`, where their logits are read.
+/// runs: as train_run or judge_own_run return them, with "dir" relative to `folder`, where their logits are
+/// read.
 /// rule: that of the smoothed arms of the primary family.
 /// Adds to `results` the keys "family", "comparisons" and "claims". on_cell, from any thread: the share of
 /// the work just done.

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "study/pictures.h"
 
-#include <algorithm>  // std::clamp, std::find, std::max, std::min, std::sort
-#include <cmath>      // std::isfinite
+#include <algorithm>   // std::clamp, std::find, std::max, std::min, std::sort
+#include <cmath>       // std::isfinite
+#include <filesystem>  // std::filesystem::exists
 #include <nlohmann/json.hpp>
 #include <vector>  // std::vector
 
@@ -10,6 +11,7 @@
 #include "evaluation/items.h"
 #include "evaluation/metrics.h"
 #include "smoothing_of.h"
+#include "study/own.h"
 #include "study/run_files.h"
 #include "study/training.h"
 
@@ -18,7 +20,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr double kPrimaryAmount = .1, kBandSd = 1.96;
+constexpr double kBandSd = 1.96;
 constexpr int kBins = 15, kCoverages = 50;
 
 const char* const kFashionClasses[] = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
@@ -79,7 +81,8 @@ constexpr Figure kFigures[] = {
 json mean_of(const Arm& arm, const Figure& figure) {
   std::vector<std::vector<double>> values;  // one item a seed: crossed() gives the t interval of the seeds
   for (const json* run : arm.runs) {
-    const json& value = *figure.part ? (*run)[figure.part][figure.key] : (*run)[figure.key];
+    const json& part = *figure.part ? (*run)[figure.part] : *run;  // null where there is no such part
+    const json value = part.is_null() ? json() : part[figure.key];
     values.push_back({value.is_number() ? value.get<double>() : Estimate::kUnknown});
   }
   const Estimate mean = crossed(values);
@@ -116,7 +119,8 @@ std::vector<std::string> settings_of(const std::vector<Arm>& arms) {
   return chosen;
 }
 
-Shown shown_of(const std::vector<Arm>& arms, const std::string& setting, const std::string& rule) {
+Shown shown_of(const std::vector<Arm>& arms, const std::string& setting, const std::string& rule,
+               double primary) {
   Shown shown = {setting};
   for (const Arm& arm : arms) {
     if (arm.shown["setting"] == setting && arm.shown["noise_kind"] == "symmetric")
@@ -127,8 +131,8 @@ Shown shown_of(const std::vector<Arm>& arms, const std::string& setting, const s
     if (arm.shown["rule"] == "none") shown.hard = &arm;
     if (arm.shown["rule"] != rule) continue;
     const bool better =
-        shown.smoothed == nullptr || arm.smoothing() == kPrimaryAmount ||
-        (shown.smoothed->smoothing() != kPrimaryAmount && arm.smoothing() > shown.smoothed->smoothing());
+        shown.smoothed == nullptr || arm.smoothing() == primary ||
+        (shown.smoothed->smoothing() != primary && arm.smoothing() > shown.smoothed->smoothing());
     if (better) shown.smoothed = &arm;
   }
   return shown;
@@ -165,7 +169,7 @@ class Pictures {
         rule_(results["rule"]),
         arms_(arms_of(results["runs"])) {
     for (const std::string& setting : settings_of(arms_)) {
-      const Shown shown = shown_of(arms_, setting, rule_);
+      const Shown shown = shown_of(arms_, setting, rule_, primary_amount(results));
       if (shown.hard || shown.smoothed) shown_.push_back(shown);
     }
   }
@@ -195,18 +199,22 @@ class Pictures {
 
  private:
   // Owned by the files that use them; here for the reader of the report.
-  static json conventions() {
-    return {{"bins", kBins},
-            {"null_redraws", 1000},
-            {"band_sd", kBandSd},
-            {"coverages", kCoverages},
-            {"primary_smoothing", kPrimaryAmount},
-            {"verdict_seeds", 5},
-            {"batch", kBatch},
-            {"rate", kRate},
-            {"momentum", kMomentum},
-            {"validation_share", .2},
-            {"margins", {{"accuracy", .005}, {"nll", .01}, {"augrc_relative", .05}}}};
+  json conventions() const {
+    json conventions = {{"bins", kBins},
+                        {"null_redraws", 1000},
+                        {"band_sd", kBandSd},
+                        {"coverages", kCoverages},
+                        {"primary_smoothing", primary_amount(results_)},
+                        {"verdict_seeds", 5},
+                        {"batch", kBatch},
+                        {"rate", kRate},
+                        {"momentum", kMomentum},
+                        {"validation_share", .2},
+                        {"margins", {{"accuracy", .005}, {"nll", .01}, {"augrc_relative", .05}}}};
+    if (is_own(results_)) {  // of the built-in training
+      for (const char* key : {"batch", "rate", "momentum", "validation_share"}) conventions[key] = nullptr;
+    }
+    return conventions;
   }
 
   std::string path(const json& run, const char* file) const {
@@ -283,13 +291,16 @@ class Pictures {
     json& points = picture["points"] = json::array();
     for (const auto& [name, arm] : {std::pair{"hard", shown.hard}, {"smoothed", shown.smoothed}}) {
       if (!arm) continue;
-      for (const char* metric :
-           {"train_loss", "train_nll", "train_accuracy", "validation_nll", "validation_accuracy"}) {
+      for (const char* metric : kCurves) {
         std::vector<Mean> means;
         for (const json* run : arm->runs) {
-          const std::vector<json> lines = read_lines(path(*run, "metrics.jsonl"));
+          const std::string file = path(*run, "metrics.jsonl");
+          if (!std::filesystem::exists(file)) continue;  // the user's own training need not write one
+          const std::vector<json> lines = read_lines(file);
           means.resize(std::max(means.size(), lines.size()));
-          for (size_t i = 0; i < lines.size(); ++i) means[i].add(lines[i].at(metric));
+          for (size_t i = 0; i < lines.size(); ++i) {
+            if (const json value = lines[i].value(metric, json()); value.is_number()) means[i].add(value);
+          }
         }
         for (size_t i = 0; i < means.size(); ++i) {
           if (points.size() <= i) points.push_back({{"epoch", i + 1}});

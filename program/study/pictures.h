@@ -10,7 +10,8 @@ namespace labelsmooth {
 /// results: with "runs" as in results.json, "dir" relative to `folder`, "rule" and "data". Adds "pictures":
 ///   conventions      the constants that the report spells out
 ///   arms             means over seeds of each combination, with the t interval of the seeds
-///   shown            the settings of the verdict box: the least noise, smoothing 0.1 where the grid has it
+///   shown            the settings of the verdict box: the least noise, the primary amount where the grid has
+///   it
 /// and for the settings shown
 ///   reliability      bins of one seed, as trained and with temperature
 ///   risk_coverage, learning   curves averaged over seeds

@@ -26,10 +26,24 @@ std::vector<int64_t> read_labels(const std::string& path) {
   return labels;
 }
 
-std::vector<nlohmann::json> read_lines(const std::string& path) {
+namespace {
+
+std::string read_text(const std::string& path) {
   const io::MappedFile file(path);
   const auto bytes = file.bytes();
-  std::istringstream text(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+}  // namespace
+
+nlohmann::json read_object(const std::string& path) {
+  nlohmann::json object = nlohmann::json::parse(read_text(path), nullptr, /*allow_exceptions=*/false);
+  if (!object.is_object()) throw Error(path, "not JSON, an object is needed");
+  return object;
+}
+
+std::vector<nlohmann::json> read_lines(const std::string& path) {
+  std::istringstream text(read_text(path));
   std::vector<nlohmann::json> lines;
   for (std::string line; std::getline(text, line);) {
     lines.push_back(nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false));

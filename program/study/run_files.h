@@ -24,7 +24,11 @@ struct RunLogits {
 /// Throw Error naming the file when it holds something else.
 RunLogits read_logits(const std::string& path);
 std::vector<int64_t> read_labels(const std::string& path);
+nlohmann::json read_object(const std::string& path);
 /// One object per line, as in metrics.jsonl.
 std::vector<nlohmann::json> read_lines(const std::string& path);
+/// What the learning curves are drawn of, by epoch.
+inline constexpr const char* kCurves[] = {"train_loss", "train_nll", "train_accuracy", "validation_nll",
+                                          "validation_accuracy"};
 
 }  // namespace labelsmooth

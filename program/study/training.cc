@@ -14,10 +14,10 @@
 #include "errors.h"
 #include "evaluation/items.h"
 #include "evaluation/metrics.h"
-#include "evaluation/temperature.h"
 #include "io/file.h"
 #include "io/npy.h"
 #include "random.h"
+#include "study/judged_run.h"
 #include "study/model.h"
 
 namespace labelsmooth {
@@ -49,58 +49,7 @@ std::vector<float> predict(Model& model, const Images& images, int64_t features,
   return all;
 }
 
-// Rows `keep` of (rows, classes) logits and of their labels.
-struct Subset {
-  std::vector<float> logits;
-  std::vector<int64_t> labels;
-};
-Subset subset(const std::vector<float>& logits, const std::vector<int64_t>& labels, int64_t classes,
-              const std::vector<uint8_t>& mark, uint8_t keep) {
-  Subset kept;
-  for (size_t row = 0; row < labels.size(); ++row) {
-    if (mark[row] != keep) continue;
-    const auto from = logits.begin() + static_cast<std::ptrdiff_t>(row) * classes;
-    kept.logits.insert(kept.logits.end(), from, from + classes);
-    kept.labels.push_back(labels[row]);
-  }
-  return kept;
-}
-
 // ---- What is said of a run ----
-
-json figures(const Items& items, uint64_t seed) {
-  const NullLevel null = null_level(items, seed);
-  return {{"accuracy", accuracy(items)},
-          {"nll", nll(items)},
-          {"brier", brier(items)},
-          {"ece", ece(items)},
-          {"ece_null_mean", null.mean},
-          {"ece_null_p95", null.quantile95},
-          {"ece_p", null.p},
-          {"confidence", confidence(items)},
-          {"gap", gap(items)},
-          {"aurc", aurc(items)},
-          {"augrc", augrc(items)},
-          {"auroc", auroc(items)}};
-}
-
-// The test set as it is and at the temperature fitted on half of the validation set.
-struct Judged {
-  json raw, calibrated;
-};
-Judged judge(const Dataset& data, const Split& split, const std::vector<float>& test_logits,
-             const std::vector<float>& validation_logits, uint64_t seed) {
-  const Subset fit =
-      subset(validation_logits, split.validation_labels, data.classes, split.fits_temperature, 1);
-  const Temperature t = fit_temperature(fit.logits, fit.labels, data.classes);
-  const auto at = [&](double temperature) {
-    return figures(evaluate(test_logits, data.test.labels, data.classes, temperature), seed);
-  };
-  Judged judged = {at(1), at(t.temperature)};
-  judged.calibrated["temperature"] = t.temperature;
-  judged.calibrated["at_bound"] = t.at_bound;
-  return judged;
-}
 
 // Of the training labels that the noise changed: fitted as given, or predicted as they were.
 json noise_fit(const Split& split, const std::vector<int64_t>& predicted) {
@@ -146,7 +95,7 @@ class Run {
       const std::vector<float> validation = predict(model_, data_.train, data_.features, split_.validation);
       check_finite(validation);
       const Subset stop =
-          subset(validation, split_.validation_labels, data_.classes, split_.fits_temperature, 0);
+          subset({validation, split_.validation_labels}, data_.classes, split_.fits_temperature, 0);
       const Items items = evaluate(stop.logits, stop.labels, data_.classes);
       curve_.back()["validation_accuracy"] = accuracy(items);
       curve_.back()["validation_nll"] = nll(items);
@@ -162,8 +111,7 @@ class Run {
   }
 
   json results() const {
-    const Judged last = judge(data_, split_, last_.test, last_.validation, config_.seed);
-    const Judged early = judge(data_, split_, early_.test, early_.validation, config_.seed);
+    const Judged last = judged(last_), early = judged(early_);
     json run = describe(config_);
     run["test"] = last.raw;
     run["calibrated"] = last.calibrated;
@@ -193,15 +141,18 @@ class Run {
     labels("/test_labels.npy", data_.test.labels);
     labels("/validation_labels.npy", split_.validation_labels);
     labels("/validation_clean_labels.npy", split_.validation_clean_labels);
-    const auto halves = static_cast<int64_t>(split_.fits_temperature.size());
-    io::write_npy(folder + "/validation_half.npy", DType::u8, {halves}, split_.fits_temperature.data());
     std::string lines;
     for (const json& line : curve_) lines += line.dump() + "\n";
     io::write_file(folder + "/metrics.jsonl", lines);
-    io::write_file(folder + "/run.json", results.dump(1) + "\n");  // last: its presence says the run is whole
+    write_judgement(folder, split_.fits_temperature, results);
   }
 
  private:
+  Judged judged(const Snapshot& of) const {
+    return judge({of.test, data_.test.labels}, {of.validation, split_.validation_labels},
+                 split_.fits_temperature, data_.classes, config_.seed);
+  }
+
   std::vector<int64_t> sizes() const {
     std::vector<int64_t> sizes = {data_.features};
     sizes.insert(sizes.end(), config_.hidden.begin(), config_.hidden.end());
@@ -348,9 +299,7 @@ Split split(const Dataset& data, const RunConfig& config) {
   };
   label(split.train, split.train_clean_labels, split.train_labels);
   label(split.validation, split.validation_clean_labels, split.validation_labels);
-  split.fits_temperature.resize(split.validation.size());
-  const auto halves = permutation(static_cast<uint32_t>(validation_size), config.seed, Stream::halves);
-  for (int64_t i = 0; i < validation_size / 2; ++i) split.fits_temperature[halves[i]] = 1;
+  split.fits_temperature = temperature_half(validation_size, config.seed);
   return split;
 }
 

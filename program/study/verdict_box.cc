@@ -8,6 +8,8 @@
 #include <nlohmann/json.hpp>
 #include <vector>  // std::vector
 
+#include "study/own.h"
+
 namespace labelsmooth {
 namespace {
 
@@ -64,10 +66,11 @@ std::vector<std::string> settings_of(const json& results) {
   return chosen;
 }
 
-// The least noise, and the primary amount 0.1 where the grid has it, else the largest.
+// The least noise, and the primary amount where the grid has it, else the largest.
 struct Shown {
   std::string setting;
   double noise = 1, smoothing = 0;
+  bool tells_noise = true;        // whose labels may be wrong is not known of the user's own data
   std::vector<const json*> rows;  // in the order of kEndpoints
 };
 Shown shown_of(const json& results, const std::string& setting) {
@@ -78,9 +81,10 @@ Shown shown_of(const json& results, const std::string& setting) {
     if (!shows(results, row) || row["setting"] != setting) continue;
     shown.noise = std::min(shown.noise, row["noise"].get<double>());
     shown.smoothing = std::max(shown.smoothing, row["smoothing"].get<double>());
-    has_primary |= row["smoothing"] == .1;
+    has_primary |= row["smoothing"] == primary_amount(results);
   }
-  if (has_primary) shown.smoothing = .1;
+  if (has_primary) shown.smoothing = primary_amount(results);
+  shown.tells_noise = !is_own(results) || shown.noise > 0;
   for (const Endpoint& endpoint : kEndpoints) {
     for (const json& row : results["comparisons"]) {
       if (shows(results, row) && row["setting"] == setting && row["noise"] == shown.noise &&
@@ -96,8 +100,9 @@ Shown shown_of(const json& results, const std::string& setting) {
 
 std::vector<std::string> block(const Shown& shown) {
   const json& first = *shown.rows[0];
-  const std::string amount = fmt::format("smoothing {}, noise {}, {} seeds", shown.smoothing, shown.noise,
-                                         first["seeds"].get<int64_t>());
+  const std::string noise = shown.tells_noise ? fmt::format("noise {}, ", shown.noise) : "";
+  const std::string amount =
+      fmt::format("smoothing {}, {}{} seeds", shown.smoothing, noise, first["seeds"].get<int64_t>());
   std::vector<std::string> lines = {
       fmt::format("{:<{}}", shown.setting + ": " + amount, kBlockWidth),
       fmt::format("{:>6} {:>6} {:>6} {:^17} {:<12}", "hard", "smooth", "delta", "95 % interval", "verdict")};
@@ -134,18 +139,25 @@ std::vector<std::string> immunity(const json& results) {
   return lines;
 }
 
+// What the numbers rest on, of the built-in training or of the user's own.
 std::vector<std::string> footer(const json& results) {
-  const json& data = results["data"];
+  const auto rows = results["data"]["test_rows"].get<int64_t>();
   const auto size = results["family"]["size"].get<int64_t>();
-  std::vector<std::string> lines = {
-      "",
-      fmt::format(
-          "{} clean test images; wrong labels are in training and validation alike, never in the test.",
-          data["test_rows"].get<int64_t>()),
-      "T was fitted on half of the validation set; the other half stopped the training early.",
-      size > 0
-          ? fmt::format("{} tests in the primary family, Holm; its settings were chosen after a pilot.", size)
-          : "A grid of your own: no primary family, so no verdict beyond screening."};
+  std::vector<std::string> lines = {""};
+  if (is_own(results)) {
+    lines.push_back(fmt::format("Your own training: {} test rows, their labels taken as right.", rows));
+    lines.push_back("T was fitted for each run on a random half of its validation rows.");
+    lines.push_back(
+        fmt::format("{} tests in the primary family, Holm, at smoothing {}.", size, primary_amount(results)));
+  } else {
+    lines.push_back(fmt::format(
+        "{} clean test images; wrong labels are in training and validation alike, never in the test.", rows));
+    lines.push_back("T was fitted on half of the validation set; the other half stopped the training early.");
+    lines.push_back(
+        size > 0 ? fmt::format(
+                       "{} tests in the primary family, Holm; its settings were chosen after a pilot.", size)
+                 : "A grid of your own: no primary family, so no verdict beyond screening.");
+  }
   lines.push_back(
       "Verdicts need 5 seeds or more and the primary family; all else is screening. Lower NLL and AUGRC are "
       "better.");

@@ -8,6 +8,7 @@ from .cross_entropy import Parts, cross_entropy
 from .errors import Error
 from .program import program
 from .smoothing import Explanation, convert, explain, smooth_labels
+from .study import study
 
 __all__ = [
     "Error",
@@ -21,5 +22,6 @@ __all__ = [
     "set_isa",
     "set_threads",
     "smooth_labels",
+    "study",
     "threads",
 ]

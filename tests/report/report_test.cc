@@ -252,6 +252,25 @@ TEST(Strings, AreCompleteInBothLanguages) {
   }
 }
 
+TEST(Strings, PreferAVariant) {
+  Strings say("en",
+              R"({"a": {"en": "1", "zh": ""}, "a.own": {"en": "2", "zh": ""}, "b": {"en": "3", "zh": ""}})");
+  EXPECT_EQ(say("a"), "1");
+  say.prefer(".own");
+  EXPECT_EQ(say("a") + say("b"), "23");
+}
+
+TEST(Strings, VariantsStandForAKey) {
+  const json all = json::parse(assets::kStringsJson);
+  for (const auto& [key, texts] : all.items()) {
+    if (!key.ends_with(".own")) continue;
+    const std::string base = key.substr(0, key.size() - 4);
+    ASSERT_TRUE(all.contains(base)) << key;
+    for (const std::string& name : placeholders(texts["en"]))
+      EXPECT_TRUE(placeholders(all[base]["en"]).contains(name)) << key;
+  }
+}
+
 TEST(Strings, RefuseWhatIsMissing) {
   const Strings say("en");
   EXPECT_THROW(say("no such key"), Error);

@@ -15,6 +15,7 @@ namespace {
 
 using nlohmann::json;
 using ::testing::AllOf;
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -181,6 +182,24 @@ TEST(VerdictBox, NothingToCompare) {
   results["comparisons"] = json::array();
   results["family"]["size"] = 0;
   EXPECT_THAT(verdict_box(results, 80), HasSubstr("nothing to compare"));
+}
+
+TEST(VerdictBox, OfTheUsersOwnTraining) {
+  json results = results_of({"my CNN"});
+  results["comparisons"].erase(4);  // the immunity
+  results["training"] = {{"name", "my CNN"}, {"primary", .3}};
+  results["family"]["size"] = 4;
+  for (json& one : results["comparisons"]) one["smoothing"] = .3;
+  const json larger = row("my CNN", "accuracy", .1, .2, .1, 0, .2, "screening");
+  results["comparisons"].push_back(larger);
+  results["comparisons"].back()["smoothing"] = .4;
+  const std::string box = verdict_box(results, 80);
+  EXPECT_THAT(box, AllOf(HasSubstr("my CNN: smoothing 0.3, 10 seeds"), HasSubstr("4 tests in the primary"),
+                         HasSubstr("at smoothing 0.3"), HasSubstr("Your own training: 10000 test rows")));
+  EXPECT_THAT(box,
+              Not(AnyOf(HasSubstr("images"), HasSubstr("noise"), HasSubstr("pilot"), HasSubstr("grid"))));
+  for (json& one : results["comparisons"]) one["noise"] = .2;  // as the user said
+  EXPECT_THAT(verdict_box(results, 80), HasSubstr("my CNN: smoothing 0.3, noise 0.2, 10 seeds"));
 }
 
 }  // namespace
