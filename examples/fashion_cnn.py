@@ -58,7 +58,7 @@ def main() -> None:
     test, test_labels = load("t10k")
 
     def train(smoothing: float, seed: int) -> dict[str, object]:
-        """All that is random comes from the seed, so that the runs of a seed differ by their smoothing alone."""
+        """All that is random comes from the seed, so that a seed's runs differ by their smoothing alone."""
         torch.manual_seed(seed)
         order = torch.randperm(len(pool))
         rows, held_out = order.split([options.train_size, len(pool) - options.train_size])

@@ -35,21 +35,21 @@ def study(
 ) -> dict[str, Any]:
     """Does label smoothing help your training? Runs it over smoothings x seeds and judges what they leave.
 
-    Every run leaves its logits in `out`; the program then compares each amount with hard labels, seed by seed:
+    Every run leaves its logits in `out`; the program then compares each amount with hard labels by seed:
     accuracy, NLL, calibration and ranking, as trained and with a temperature fitted on half of the validation
-    rows, with intervals over seeds and test rows. One amount is tested (4 tests, Holm); all else, and all of a
-    study with fewer than 5 seeds, is screening. Writes results.json and report.html into `out`.
+    rows, with intervals over seeds and test rows. One amount is tested (4 tests, Holm); all else, and all of
+    a study with fewer than 5 seeds, is screening. Writes results.json and report.html into `out`.
 
     Args:
         train: train(smoothing, seed) trains one model and returns a mapping with
-            test_logits (rows, classes) and test_labels (rows,): the same rows in all runs, met once, at the end;
-            validation_logits (rows, classes) and validation_labels (rows,): at least 4, the same in all runs of a
-            seed;
+            test_logits (rows, classes) and test_labels (rows,): the same rows in all runs, met once at the end;
+            validation_logits (rows, classes) and validation_labels (rows,): at least 4, the same in all runs of
+            a seed;
             early_logits, early_validation_logits: optional, of the early-stopped model, the same shapes;
             curve: optional, a list of one dict an epoch, drawn where it has train_loss, train_nll,
             train_accuracy, validation_nll or validation_accuracy.
-            Arrays are whatever numpy.asarray takes, or torch tensors. All that is random has to come from `seed`
-            (split, weights, order), so that the runs of a seed are paired.
+            Arrays are whatever numpy.asarray takes, or torch tensors. All that is random has to come from
+            `seed` (split, weights, order), so that the runs of a seed are paired.
         smoothings: amounts of smoothing in [0, 1], 0 (hard labels) among them.
         seeds: how many seeds, or which. Verdicts need 5.
         out: folder of the study. One process at a time.
@@ -75,7 +75,8 @@ def study(
         ...     labels = random.integers(0, 3, rows)
         ...     return random.normal(size=(rows, 3)) + 2 * numpy.eye(3)[labels], labels
         >>> def train(smoothing, seed):
-        ...     (x, labels), (v, v_labels), (t, t_labels) = clouds(seed, 60), clouds(seed + 99, 60), clouds(0, 200)
+        ...     (x, labels), (v, v_labels) = clouds(seed, 60), clouds(seed + 99, 60)
+        ...     t, t_labels = clouds(0, 200)
         ...     targets = (1 - smoothing) * numpy.eye(3)[labels] + smoothing / 3
         ...     weights = numpy.zeros((3, 3))
         ...     for step in range(200):

@@ -2,13 +2,10 @@
 """The Python examples, at small size."""
 
 import importlib.util
-import json
 import math
 import sys
 from pathlib import Path
 from types import ModuleType
-
-import pytest
 
 FOLDER = Path(__file__).parents[2] / "examples"
 
@@ -36,12 +33,3 @@ def test_trainer_callback_logs_the_hard_nll() -> None:
     # Labels are divided by their number in the whole step: the loss is a mean, whatever the accumulation.
     assert log[0]["loss"] < 2
     assert log[-1]["loss"] > log[-1]["nll"]
-
-
-def test_fashion_cnn_is_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["", "--train-size=200", "--epochs=1", "--seeds=2", f"--out={tmp_path}"])
-    load("fashion_cnn").main()
-    results = json.loads((tmp_path / "results.json").read_text())
-    assert len(results["runs"]) == 4
-    assert [row["verdict"] for row in results["comparisons"] if row["primary"]] == ["screening"] * 4
-    assert (tmp_path / "report.html").exists()
