@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: MIT
+"""The operators `labelsmooth::cross_entropy`, its gradient and its parts, of tensors on the CPU.
+
+    cross_entropy(logits, tensors, settings, keep=False, single=False) -> (loss, summaries)
+    cross_entropy_backward(upstream, summaries, logits, tensors, settings) -> dlogits
+    cross_entropy_parts(summaries, logits, tensors, settings) -> (loss, nll, ..., denominator)
+
+`tensors` are `labelsmooth.arrays.Arrays` up to the last that is given, `settings` says as name=value,... what
+of `Settings` is not the default. `keep` fills the rows' summaries, which a gradient needs; `single` gives a
+float32 loss of half logits. Few arguments, and `torch.library.Library` in place of `custom_op`, because each
+costs time in every call.
+"""
+
+import itertools
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeAlias
+
+import torch
+from torch import Tensor
+
+from labelsmooth import _core
+from labelsmooth.errors import Error
+from labelsmooth.settings import Settings, bound
+
+from . import eager
+
+
+class Parts(NamedTuple):
+    """`labelsmooth.Parts` of tensors: what a loss is made of, one entry a row. They carry no gradient."""
+
+    loss: Tensor
+    nll: Tensor
+    lse: Tensor
+    confidence: Tensor
+    entropy: Tensor
+    argmax: Tensor
+    correct: Tensor | None
+
+
+Tensors: TypeAlias = list[Tensor | None]
+SUMMARY_BYTES = 80
+_WIDE = (torch.float32, torch.float64)
+
+_library = torch.library.Library("labelsmooth", "DEF")  # type: ignore[no-untyped-call]
+_arguments = "Tensor logits, Tensor?[] tensors, str settings"
+_named_parts = ", ".join(f"Tensor {name}" for name in (*Parts._fields, "denominator"))
+for _signature in (
+    f"cross_entropy({_arguments}, bool keep=False, bool single=False) -> (Tensor loss, Tensor summaries)",
+    f"cross_entropy_backward(Tensor upstream, Tensor summaries, {_arguments}) -> Tensor dlogits",
+    f"cross_entropy_parts(Tensor summaries, {_arguments}) -> ({_named_parts})",
+):
+    _library.define(_signature, tags=(torch.Tag.pt2_compliant_tag,))  # type: ignore[no-untyped-call]
+cross_entropy = torch.ops.labelsmooth.cross_entropy.default
+cross_entropy_backward = torch.ops.labelsmooth.cross_entropy_backward.default
+cross_entropy_parts = torch.ops.labelsmooth.cross_entropy_parts.default
+
+
+_DEFAULTS = Settings._field_defaults
+
+
+def text_of(settings: Settings) -> str:
+    """Plain Python, since torch.compile looks into it."""
+    said = [f"{name}={value}" for name, value in settings._asdict().items() if value != _DEFAULTS[name]]
+    return ",".join(said)
+
+
+@lru_cache(maxsize=256)
+def _settings_of(text: str) -> Settings:
+    said = dict(one.split("=") for one in text.split(",") if one)
+    values: dict[str, Any] = {
+        name: None if value == "None" else type(_DEFAULTS[name])(value) for name, value in said.items()
+    }
+    return Settings(**values)
+
+
+# ---- on the CPU ----
+
+
+def rows_shape(logits: Tensor, axis: int) -> list[Any]:
+    """Sizes without the class axis."""
+    shape = list(logits.shape)
+    del shape[axis]
+    return shape
+
+
+def _array(tensor: Tensor | None) -> Any:
+    """What the library reads: NumPy's view, whose hand-over costs a tenth of DLPack's; bfloat16 has none."""
+    if tensor is None:
+        return None
+    if tensor.requires_grad:
+        tensor = tensor.detach()
+    return tensor if tensor.dtype == torch.bfloat16 else tensor.numpy()
+
+
+def _breaks(tensor: Tensor, axis: int) -> set[int]:
+    """Between which of the row axes a stride leaps. The library walks rows with two strides: one leap."""
+    axes = [i for i in range(tensor.dim()) if i != axis % tensor.dim() and tensor.shape[i] != 1]
+    size, stride = tensor.shape, tensor.stride()
+    return {
+        after for before, after in itertools.pairwise(axes) if stride[before] != size[after] * stride[after]
+    }
+
+
+def _problem(settings: Settings, logits: Tensor, tensors: Tensors) -> _core.Loss:
+    """The library's loss; whatever is not of the logits' shape is read contiguous."""
+    shape = logits.shape
+    arrays = [
+        one if one is None else _array(one if one.dim() > 1 and one.shape == shape else one.contiguous())
+        for one in tensors
+    ]
+    return _core.Loss(bound(settings), _array(logits), *arrays)
+
+
+def _walkable(settings: Settings, logits: Tensor, tensors: Tensors) -> bool:
+    """Whether the logits and what is of their shape can all be walked as they lie."""
+    if logits.dim() <= 3:
+        return True
+    alike = [logits, *(one for one in tensors if one is not None and one.shape == logits.shape)]
+    return len(set().union(*(_breaks(one, settings.axis) for one in alike))) <= 1
+
+
+def _contiguous(tensors: Tensors) -> Tensors:
+    return [one if one is None else one.contiguous() for one in tensors]
+
+
+def _as_torch_says(error: Error) -> Exception:
+    """A label that is no class is torch's IndexError, with our row."""
+    if error.argument != "labels" or error.row < 0:
+        return error
+    label = error.found.split(" has ")[1].split(",")[0]
+    return IndexError(f"Target {label} is out of bounds. ({error.found})")
+
+
+def rounded(loss: Tensor, dtype: torch.dtype) -> Tensor:
+    """From float64 to `dtype`, rounded once: by way of a float32 that is odd where it is not exact."""
+    if dtype in _WIDE:
+        return loss.to(dtype)
+    single = loss.float()
+    bits = single.view(torch.int32)
+    toward_zero = torch.where(single.double().abs() > loss.abs(), bits - 1, bits) | 1
+    odd = torch.where((single.double() == loss) | loss.isnan(), bits, toward_zero)
+    return odd.view(torch.float32).to(dtype)
+
+
+def _forward_cpu(
+    logits: Tensor, tensors: Tensors, text: str, keep: bool = False, single: bool = False
+) -> tuple[Tensor, Tensor]:
+    settings = _settings_of(text)
+    dtype = torch.float32 if single else logits.dtype
+    if not _walkable(settings, logits, tensors):
+        logits, tensors = logits.contiguous(), _contiguous(tensors)
+    by_row: Tensor | None = None
+    parts: dict[str, Any] | None = None
+    if settings.reduction == "none":
+        by_row = torch.empty(rows_shape(logits, settings.axis), dtype=torch.float64)
+        parts = {"loss": by_row.numpy()}
+    loss = _problem(settings, logits, tensors)
+    summaries = torch.empty((loss.rows if keep else 0, SUMMARY_BYTES), dtype=torch.uint8)
+    try:
+        if keep:
+            loss.summarize(summaries.numpy())
+            value = loss.finish(summaries.numpy(), parts)
+        else:
+            value = loss.value(parts=parts)
+    except Error as error:
+        raise _as_torch_says(error) from None
+    if by_row is not None:
+        return rounded(by_row, dtype), summaries
+    if dtype in _WIDE:
+        return torch.scalar_tensor(value.loss, dtype=dtype), summaries
+    return rounded(torch.scalar_tensor(value.loss, dtype=torch.float64), dtype), summaries
+
+
+def _backward_cpu(upstream: Tensor, summaries: Tensor, logits: Tensor, tensors: Tensors, text: str) -> Tensor:
+    settings = _settings_of(text)
+    dlogits = written = torch.empty_like(logits)
+    if not _walkable(settings, logits, [dlogits, *tensors]):
+        logits, tensors = logits.contiguous(), _contiguous(tensors)
+        written = torch.empty_like(logits)
+    loss = _problem(settings, logits, tensors)
+    if upstream.dim() == 0:
+        loss.gradient(summaries.numpy(), _array(written), upstream.item())
+    else:
+        loss.gradient(summaries.numpy(), _array(written), 1.0, _array(upstream.contiguous()))
+    return dlogits if written is dlogits else dlogits.copy_(written)
+
+
+def _parts_cpu(summaries: Tensor, logits: Tensor, tensors: Tensors, text: str) -> tuple[Tensor, ...]:
+    settings = _settings_of(text)
+    if not _walkable(settings, logits, tensors):
+        logits, tensors = logits.contiguous(), _contiguous(tensors)
+    parts = _empty_parts(logits, tensors, settings)
+    arrays = {name: part.numpy() for name, part in parts.items() if name != "correct" or _has_labels(tensors)}
+    value = _problem(settings, logits, tensors).finish(summaries.numpy(), arrays)
+    return (*parts.values(), torch.scalar_tensor(value.denominator, dtype=torch.float64))
+
+
+def _has_labels(tensors: Tensors) -> bool:
+    return len(tensors) > 0 and tensors[0] is not None
+
+
+def _empty_parts(logits: Tensor, tensors: Tensors, settings: Settings) -> dict[str, Tensor]:
+    """Unwritten; `correct` has no entry where dense targets have no labels."""
+    shape = rows_shape(logits, settings.axis)
+    types = {"argmax": torch.int64, "correct": torch.bool}
+    shapes = {"correct": shape if _has_labels(tensors) else [0]}
+    return {
+        name: torch.empty(shapes.get(name, shape), dtype=types.get(name, torch.float64), device=logits.device)
+        for name in Parts._fields
+    }
+
+
+# ---- without data ----
+
+
+def _forward_fake(
+    logits: Tensor, tensors: Tensors, text: str, keep: bool = False, single: bool = False
+) -> tuple[Tensor, Tensor]:
+    settings = _settings_of(text)
+    shape = rows_shape(logits, settings.axis)
+    rows = 1
+    for size in shape:
+        rows = rows * size
+    loss = logits.new_empty(
+        shape if settings.reduction == "none" else (), dtype=torch.float32 if single else logits.dtype
+    )
+    return loss, logits.new_empty((rows if keep else 0, SUMMARY_BYTES), dtype=torch.uint8)
+
+
+def _backward_fake(
+    upstream: Tensor, summaries: Tensor, logits: Tensor, tensors: Tensors, text: str
+) -> Tensor:
+    return torch.empty_like(logits)
+
+
+def _parts_fake(summaries: Tensor, logits: Tensor, tensors: Tensors, text: str) -> tuple[Tensor, ...]:
+    parts = _empty_parts(logits, tensors, _settings_of(text))
+    return (*parts.values(), logits.new_empty((), dtype=torch.float64))
+
+
+# ---- gradients ----
+
+
+class _CrossEntropy(torch.autograd.Function):
+    """Keeps the logits and the summaries of their rows. No `setup_context`: it costs 30 us a call."""
+
+    @staticmethod
+    def forward(ctx: Any, text: str, single: bool, *tensors: Tensor | None) -> tuple[Tensor, Tensor]:
+        with torch._C._AutoDispatchBelowAutograd():
+            loss, summaries = cross_entropy(tensors[0], tensors[1:], text, True, single)
+        ctx.text = text
+        ctx.save_for_backward(summaries, *tensors)
+        ctx.mark_non_differentiable(summaries)
+        ctx.set_materialize_grads(False)
+        return loss, summaries
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
+        summaries, logits, *tensors = ctx.saved_tensors
+        dlogits = None if upstream is None else gradient(upstream, summaries, logits, tensors, ctx.text)
+        return None, None, dlogits, *((None,) * len(tensors))
+
+
+class _Gradient(torch.autograd.Function):
+    """The gradient's own gradient, of the loss as PyTorch's operators say it."""
+
+    @staticmethod
+    def forward(ctx: Any, text: str, upstream: Tensor, summaries: Tensor, *tensors: Tensor | None) -> Tensor:
+        ctx.text = text
+        ctx.save_for_backward(upstream, *tensors)
+        with torch._C._AutoDispatchBelowAutograd():
+            return cross_entropy_backward(upstream, summaries, tensors[0], tensors[1:], text)  # type: ignore[no-any-return]
+
+    @staticmethod
+    def backward(ctx: Any, direction: Tensor) -> tuple[Tensor | None, ...]:
+        upstream, logits, *tensors = ctx.saved_tensors
+        by_upstream, by_logits = eager.second_gradient(
+            direction, _settings_of(ctx.text), upstream, logits, tensors
+        )
+        return None, by_upstream, None, by_logits, *((None,) * len(tensors))
+
+
+def loss_and_summaries(
+    logits: Tensor, tensors: Tensors, text: str, keep: bool = False, single: bool = False
+) -> tuple[Tensor, Tensor]:
+    """The operator with its gradient; calling it spares the dispatcher's half of the way to it."""
+    if torch.is_grad_enabled() and logits.requires_grad:
+        return _CrossEntropy.apply(text, single, logits, *tensors)  # type: ignore[no-any-return, no-untyped-call]
+    with torch._C._AutoDispatchBelowAutograd():
+        return cross_entropy(logits, tensors, text, keep, single)  # type: ignore[no-any-return]
+
+
+def gradient(upstream: Tensor, summaries: Tensor, logits: Tensor, tensors: Tensors, text: str) -> Tensor:
+    """d(upstream * loss) / d(logits)."""
+    if torch.is_grad_enabled() and (upstream.requires_grad or logits.requires_grad):
+        return _Gradient.apply(text, upstream, summaries, logits, *tensors)  # type: ignore[no-any-return, no-untyped-call]
+    with torch._C._AutoDispatchBelowAutograd():
+        return cross_entropy_backward(upstream, summaries, logits, tensors, text)  # type: ignore[no-any-return]
+
+
+def parts_of(summaries: Tensor, logits: Tensor, tensors: Tensors, text: str) -> tuple[Tensor, ...]:
+    """What carries no gradient."""
+    with torch._C._AutoDispatchBelowAutograd():
+        return cross_entropy_parts(summaries, logits, tensors, text)  # type: ignore[no-any-return]
+
+
+for _name, _kernel, _fake, _autograd in (
+    ("cross_entropy", _forward_cpu, _forward_fake, loss_and_summaries),
+    ("cross_entropy_backward", _backward_cpu, _backward_fake, gradient),
+    ("cross_entropy_parts", _parts_cpu, _parts_fake, parts_of),
+):
+    _library.impl(_name, _kernel, "CPU")  # type: ignore[no-untyped-call]
+    _library.impl(_name, _autograd, "Autograd")  # type: ignore[no-untyped-call]
+    torch.library.register_fake(f"labelsmooth::{_name}", _fake, lib=_library)

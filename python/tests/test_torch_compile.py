@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+"""The loss inside torch.compile and torch.export."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch_cases import case
+
+import labelsmooth.torch as ours
+from labelsmooth.torch import functional
+
+BACKEND = "aot_eager"  # "inductor" passes too, in a minute
+
+
+@pytest.mark.parametrize("name", ["others", "everything", "hard_labels_weight"])
+def test_compile(name):
+    logits, target, given = case(name)
+
+    def call(z):
+        return ours.cross_entropy(2 * z, target, **given)
+
+    found = {}
+    for which, function in (
+        ("eager", call),
+        ("compiled", torch.compile(call, fullgraph=True, backend=BACKEND)),
+    ):
+        z = logits.clone().requires_grad_()
+        loss = function(z)
+        loss.backward()
+        with torch.no_grad():
+            assert torch.equal(function(z), loss)
+        found[which] = loss.detach(), z.grad
+    for one, other in zip(found["eager"], found["compiled"], strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("reached", [["cpu"], []], ids=["library", "formula"])
+def test_compile_of_any_batch(reached, monkeypatch):
+    monkeypatch.setattr(functional, "_reached", reached)
+    compiled = torch.compile(
+        ours.CrossEntropyLoss(label_smoothing=0.1), fullgraph=True, backend=BACKEND, dynamic=True
+    )
+    for rows, classes in ((3, 4), (5, 4), (8, 6)):
+        logits, target = torch.randn(rows, classes, requires_grad=True), torch.arange(rows) % 4
+        loss = compiled(logits, target)
+        loss.backward()
+        torch.testing.assert_close(loss, F.cross_entropy(logits, target, label_smoothing=0.1))
+
+
+def test_compiled_errors():
+    compiled = torch.compile(ours.CrossEntropyLoss(label_smoothing=0.1), fullgraph=True, backend=BACKEND)
+    with pytest.raises(IndexError, match="Target 4 is out of bounds"):
+        compiled(torch.randn(3, 4), torch.tensor([0, 1, 4]))
+
+
+def test_compile_by_formula(monkeypatch):
+    monkeypatch.setattr(functional, "_reached", [])
+    logits, target, given = case("everything")
+    call = lambda z: ours.cross_entropy(z, target, **given)  # noqa: E731
+    found = []
+    for function in (call, torch.compile(call, fullgraph=True, backend=BACKEND)):
+        z = logits.clone().requires_grad_()
+        function(z).backward()
+        found.append(z.grad)
+    torch.testing.assert_close(*found)
+
+
+@pytest.mark.parametrize("reached", [["cpu"], []], ids=["library", "formula"])
+def test_compile_of_a_schedule(reached, monkeypatch):
+    """An amount that changes is not taken for the first one."""
+    monkeypatch.setattr(functional, "_reached", reached)
+    logits, target = torch.randn(4, 3, dtype=torch.float64, requires_grad=True), torch.tensor([0, 1, 2, 0])
+    module = ours.CrossEntropyLoss()
+    compiled = torch.compile(module, fullgraph=True, backend=BACKEND)
+    for amount in (0.3, 0.2):
+        module.label_smoothing = amount
+        loss, expected = compiled(logits, target), F.cross_entropy(logits, target, label_smoothing=amount)
+        torch.testing.assert_close(loss, expected)
+        gradients = [torch.autograd.grad(one, logits)[0] for one in (loss, expected)]
+        torch.testing.assert_close(*gradients)
+
+
+def test_compile_with_returns():
+    def call(z, y):
+        return ours.cross_entropy(z, y, return_token_accuracy=True, return_parts=True)
+
+    logits, target = torch.randn(4, 3), torch.tensor([0, 1, 2, -100])
+    found, expected = (
+        torch.compile(call, fullgraph=True, backend=BACKEND)(logits, target),
+        call(logits, target),
+    )
+    assert found.loss == expected.loss and found.token_accuracy == expected.token_accuracy
+    assert torch.equal(found.parts.lse, expected.parts.lse)
+
+
+def test_export(tmp_path):
+    module = ours.CrossEntropyLoss(label_smoothing=0.1, weight=torch.tensor([1.0, 2.0, 3.0]))
+    logits, target = torch.randn(4, 3), torch.tensor([0, 1, 2, -100])
+    exported = torch.export.export(module, (logits, target))
+    assert "labelsmooth.cross_entropy" in str(exported.graph)
+    torch.export.save(exported, tmp_path / "loss.pt2")
+    loaded = torch.export.load(tmp_path / "loss.pt2").module()
+    assert loaded(logits, target) == module(logits, target)

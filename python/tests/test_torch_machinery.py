@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: MIT
+"""What PyTorch does with a loss: checks of the operators, derivatives, compilation, processes, copies."""
+
+import copy
+import itertools
+import multiprocessing
+import pickle
+import subprocess
+import sys
+import threading
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch_cases import CASES, case
+
+import labelsmooth
+import labelsmooth.torch as ours
+from labelsmooth.torch import functional
+
+
+def recorded(monkeypatch, name, reduction):
+    """The operators' arguments, as a call has them."""
+    calls = {}
+    for op in ("cross_entropy", "cross_entropy_backward", "cross_entropy_parts"):
+        real = getattr(functional.ops, op)
+        monkeypatch.setattr(
+            functional.ops, op, lambda *a, _op=op, _real=real: calls.update({_op: a}) or _real(*a)
+        )
+    logits, target, given = case(name)
+    found = ours.cross_entropy(
+        logits.requires_grad_(), target, reduction=reduction, return_parts=True, **given
+    )
+    found.loss.sum().backward()
+    return calls
+
+
+@pytest.mark.parametrize("name", ["everything", "mixed_weight", "hard_labels_weight"])
+def test_opcheck(name, monkeypatch):
+    for reduction in ("mean", "none"):
+        with monkeypatch.context() as patch:
+            calls = recorded(patch, name, reduction)
+        assert len(calls) == 3
+        for op, arguments in calls.items():
+            arguments = [one.detach() if isinstance(one, torch.Tensor) else one for one in arguments]
+            torch.library.opcheck(getattr(torch.ops.labelsmooth, op).default, arguments)
+            if op == "cross_entropy":
+                arguments[0] = arguments[0].clone().requires_grad_()
+                torch.library.opcheck(getattr(torch.ops.labelsmooth, op).default, arguments)
+
+
+@pytest.mark.parametrize(
+    "name", ["everything", "mixed_weight", "hard_labels_weight", "mask_by_row", "flip", "support"]
+)
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_derivatives(name, reduction):
+    logits, target, given = case(name)
+    logits = torch.where(logits.isinf(), -700.0, logits)  # finite differences need finite logits
+    call = lambda z: ours.cross_entropy(z, target, reduction=reduction, **given)  # noqa: E731
+    assert torch.autograd.gradcheck(call, logits.requires_grad_())
+    assert torch.autograd.gradgradcheck(call, logits.requires_grad_())
+
+
+def test_gradient_is_the_same_under_create_graph():
+    logits, target, given = case("everything")
+    logits.requires_grad_()
+    loss = ours.cross_entropy(logits, target, **given)
+    (plain,) = torch.autograd.grad(loss, logits, retain_graph=True)
+    (graphed,) = torch.autograd.grad(loss, logits, create_graph=True)
+    assert torch.equal(plain, graphed)
+
+
+def test_third_derivative():
+    logits, target = torch.randn(2, 3, dtype=torch.float64, requires_grad=True), torch.tensor([0, 2])
+    found = {}
+    for name, call in (("ours", ours.cross_entropy), ("theirs", F.cross_entropy)):
+        of = call(logits, target, label_smoothing=0.1)
+        for _ in range(3):
+            (of,) = torch.autograd.grad((of**2).sum(), logits, create_graph=True)
+        found[name] = of.detach()
+    torch.testing.assert_close(found["ours"], found["theirs"], rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_gradient_in_probabilities(weighted):
+    logits, soft = torch.randn(3, 4, dtype=torch.float64), torch.rand(3, 4, dtype=torch.float64)
+    weight = torch.rand(4, dtype=torch.float64) + 0.1
+    found = {}
+    for name, call in (("ours", ours.cross_entropy), ("theirs", F.cross_entropy)):
+        inputs = [one.clone().requires_grad_() for one in (logits, soft, weight)[: 3 if weighted else 2]]
+        loss = call(inputs[0], inputs[1], *inputs[2:], label_smoothing=0.1)
+        found[name] = torch.autograd.grad(loss, inputs)
+    for one, other in zip(found["ours"], found["theirs"], strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-14, atol=1e-15)
+
+
+@pytest.mark.parametrize("argument", ["weight", "prior", "row_weight", "class_smoothing", "label_smoothing"])
+def test_gradients_that_are_refused(argument):
+    logits, target = torch.randn(4, 4), torch.tensor([0, 1, 2, 3])
+    given = {argument: torch.full((4,), 0.25, requires_grad=True)}
+    if argument == "prior":
+        given["label_smoothing"] = 0.1
+    with pytest.raises(RuntimeError, match=f"not differentiable with respect to argument '{argument}'"):
+        ours.cross_entropy(logits, target, **given)
+    with torch.no_grad():
+        ours.cross_entropy(logits, target, **given)
+
+
+def test_autocast():
+    logits, target = torch.randn(4, 3, dtype=torch.bfloat16, requires_grad=True), torch.tensor([0, 1, 2, 2])
+    found = {}
+    for name, call in (("ours", ours.cross_entropy), ("theirs", F.cross_entropy)):
+        logits.grad = None
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss = call(logits, target, label_smoothing=0.1)
+        loss.backward()
+        assert loss.dtype == torch.float32
+        found[name] = loss.detach(), logits.grad
+    for one, other in zip(found["ours"], found["theirs"], strict=True):
+        torch.testing.assert_close(one, other)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert ours.cross_entropy(logits.double(), target).dtype == torch.float64
+
+
+def test_function_transforms():
+    logits, target = torch.randn(5, 3, dtype=torch.float64), torch.tensor([0, 1, 2, 2, 1])
+    found = {}
+    for name, call in (("ours", ours.cross_entropy), ("theirs", F.cross_entropy)):
+        one = lambda z, y: call(z, y, label_smoothing=0.1)  # noqa: B023, E731
+        found[name] = (
+            torch.func.grad(one)(logits, target),
+            torch.func.vmap(torch.func.grad(one))(logits, target),
+            torch.func.vmap(one)(logits, target),
+            torch.func.hessian(one)(logits, target),
+        )
+    for mine, theirs in zip(found["ours"], found["theirs"], strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-12, atol=1e-14)
+
+
+def test_forward_derivatives():
+    logits, target = torch.randn(5, 3, dtype=torch.float64), torch.tensor([0, 1, 2, 2, 1])
+    direction = torch.randn_like(logits)
+    tangents = []
+    for call in (ours.cross_entropy, F.cross_entropy):
+        for needs in (False, True):
+            with torch.autograd.forward_ad.dual_level():
+                z = torch.autograd.forward_ad.make_dual(logits.clone().requires_grad_(needs), direction)
+                loss = call(z, target, label_smoothing=0.1)
+                tangents.append(torch.autograd.forward_ad.unpack_dual(loss).tangent.detach())
+    for one in tangents:
+        torch.testing.assert_close(one, tangents[-1], rtol=1e-12, atol=1e-14)
+
+
+def test_inference_and_meta():
+    logits, target = torch.randn(4, 3), torch.tensor([0, 1, 2, 2])
+    with torch.inference_mode():
+        loss = ours.cross_entropy(logits * 1, target)
+    assert loss == ours.cross_entropy(logits, target)
+    meta = ours.cross_entropy(
+        torch.randn(4, 3, device="meta", requires_grad=True), target.to("meta"), reduction="none"
+    )
+    assert meta.shape == (4,) and meta.device.type == "meta"
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode():
+        z = torch.randn(4, 3, requires_grad=True)
+        ours.cross_entropy(z, torch.zeros(4, dtype=torch.long)).backward()
+        assert z.grad.shape == (4, 3)
+
+
+# ---- processes, threads, copies ----
+
+
+def big():
+    draw = torch.Generator().manual_seed(3)
+    return torch.randn(512, 4001, generator=draw), torch.arange(512) * 7 % 4001
+
+
+def compute(_=None):
+    logits, target = big()
+    z = logits.requires_grad_()
+    loss = ours.cross_entropy(z, target, label_smoothing=0.1)
+    loss.backward()
+    return loss.item(), z.grad.sum().item(), z.grad[3, :5].tolist()
+
+
+class Losses(torch.utils.data.Dataset):
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        return compute()[0]
+
+
+def test_fork_after_use():
+    labelsmooth.set_threads(2)
+    try:
+        here = compute()
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            assert pool.map_async(compute, range(3)).get(60) == [here] * 3
+        loader = torch.utils.data.DataLoader(Losses(), batch_size=2, num_workers=2, timeout=60)
+        assert [one for batch in loader for one in batch.tolist()] == [here[0]] * 4
+        assert compute() == here
+    finally:
+        labelsmooth.set_threads(0)
+
+
+def test_same_bits_of_any_threads():
+    found = []
+    for threads in (1, 2, 3):
+        labelsmooth.set_threads(threads)
+        found.append(compute())
+    labelsmooth.set_threads(0)
+    assert found[0] == found[1] == found[2]
+    torch.use_deterministic_algorithms(True)
+    try:
+        assert compute() == found[0]
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+def test_threads_of_the_caller():
+    expected, found = compute(), []
+    callers = [threading.Thread(target=lambda: found.append(compute())) for _ in range(4)]
+    for one in callers:
+        one.start()
+    for one in callers:
+        one.join()
+    assert found == [expected] * 4
+
+
+def test_copies():
+    prior = torch.tensor([0.2, 0.3, 0.5])
+    module = ours.CrossEntropyLoss(torch.tensor([1.0, 2, 3]), label_smoothing=0.1, prior=prior, softcap=30.0)
+    logits, target = torch.randn(4, 3), torch.tensor([0, 1, 2, 2])
+    for other in (copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
+        assert other(logits, target) == module(logits, target)
+    assert repr(module) == "CrossEntropyLoss(label_smoothing=0.1, softcap=30.0)"
+    assert list(module.state_dict()) == ["weight"] and isinstance(module, torch.nn.CrossEntropyLoss)
+    assert module.double().prior.dtype == torch.float64
+    own = module(logits.double(), target, row_weight=torch.tensor([1.0, 2, 3, 4]), reduction="sum")
+    assert own == ours.cross_entropy(
+        logits.double(),
+        target,
+        module.weight,
+        reduction="sum",
+        label_smoothing=0.1,
+        prior=module.prior,
+        softcap=30.0,
+        row_weight=torch.tensor([1.0, 2, 3, 4]),
+    )
+
+
+def test_every_keyword_of_the_module():
+    """One that the module forgot would leave the loss as it is."""
+    for name in CASES:
+        logits, target, given = case(name)
+        by_batch = {key: given.pop(key) for key in ("row_weight", "mixed", "hard_labels") if key in given}
+        found = ours.CrossEntropyLoss(**given)(logits, target, **by_batch)
+        assert found == ours.cross_entropy(logits, target, **given, **by_batch), name
+
+
+@pytest.mark.parametrize("legacy", list(itertools.product([None, True, False], repeat=2)))
+def test_legacy_reductions(legacy):
+    if legacy == (None, None):
+        pytest.skip("not legacy")
+    logits, target = torch.randn(4, 3), torch.tensor([0, 1, 2, 2])
+    given = dict(size_average=legacy[0], reduce=legacy[1])
+    with pytest.warns(UserWarning, match="please use reduction="):
+        theirs = F.cross_entropy(logits, target, **given)
+    with pytest.warns(UserWarning, match="please use reduction="):
+        found = ours.cross_entropy(logits, target, **given)
+    torch.testing.assert_close(found, theirs)
+    with pytest.warns(UserWarning):
+        assert ours.CrossEntropyLoss(**given).reduction == torch.nn.CrossEntropyLoss(**given).reduction
+
+
+def test_import():
+    run = lambda code: subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)  # noqa: E731
+    assert run("import labelsmooth, sys; assert 'torch' not in sys.modules").returncode == 0
+    missing = run("import sys; sys.modules['torch'] = None; import labelsmooth.torch")
+    assert "ImportError: labelsmooth.torch needs PyTorch: pip install labelsmooth[torch]" in missing.stderr
