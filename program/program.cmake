@@ -23,12 +23,23 @@ add_custom_command(OUTPUT ${report_assets}
   COMMAND ${CMAKE_COMMAND} -DCHART=${CHART_JS} -DFOLDER=${report_folder} -DOUT=${report_assets}
     -P ${report_folder}/embed.cmake
   DEPENDS ${CHART_JS} ${report_folder}/embed.cmake ${report_folder}/page.css ${report_folder}/page.html
-    ${report_folder}/page.js ${report_folder}/strings.json ${PROJECT_SOURCE_DIR}/program/explain/strings.json)
+    ${report_folder}/page.js ${report_folder}/strings.json ${PROJECT_SOURCE_DIR}/program/explain/strings.json
+    ${PROJECT_SOURCE_DIR}/program/compare/strings.json)
 add_library(labelsmooth_program STATIC
+  program/compare/advice.cc
+  program/compare/arm.cc
+  program/compare/contrasts.cc
+  program/compare/groups.cc
+  program/compare/logits_file.cc
+  program/compare/page.cc
+  program/compare/result.cc
+  program/compare/text.cc
   program/convert/convention.cc
   program/arrays.cc
+  program/evaluation/crossfit.cc
   program/evaluation/inference.cc
   program/evaluation/items.cc
+  program/evaluation/metric_table.cc
   program/evaluation/metrics.cc
   program/evaluation/temperature.cc
   program/explain/arithmetic.cc
@@ -44,6 +55,7 @@ add_library(labelsmooth_program STATIC
   program/progress.cc
   program/report/appendix.cc
   program/report/check.cc
+  program/report/document.cc
   program/report/figures.cc
   program/report/html.cc
   program/report/methods.cc
@@ -85,6 +97,7 @@ target_link_libraries(labelsmooth_program PUBLIC labelsmooth labelsmooth_io
 configure_file(program/version.h.in ${PROJECT_BINARY_DIR}/generated/version.h @ONLY)
 add_executable(labelsmooth_cli
   program/main.cc
+  program/compare.cc
   program/convert.cc
   program/explain.cc
   program/identify.cc

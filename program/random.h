@@ -14,7 +14,18 @@
 namespace labelsmooth {
 
 /// What a draw is for. Draws of different streams are independent; the order is part of every result.
-enum class Stream : uint32_t { split, halves, noise, weights, order, sampled, null_level, verify };
+enum class Stream : uint32_t {
+  split,
+  halves,
+  noise,
+  weights,
+  order,
+  sampled,
+  null_level,
+  verify,
+  folds,
+  bootstrap
+};
 
 struct Draw {
   uint32_t bits[4];

@@ -11,6 +11,7 @@ namespace labelsmooth {
 void add_study(CLI::App& app);
 void add_train(CLI::App& app);
 void add_report(CLI::App& app);
+void add_compare(CLI::App& app);
 void add_smooth(CLI::App& app);
 void add_explain(CLI::App& app);
 void add_convert(CLI::App& app);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Intervals over training seeds and test items, the correction for several tests, and the words of a verdict.
+// Intervals over training seeds and test items, or over the items of two given models; the correction for
+// several tests; the words of a verdict.
 #pragma once
 
 #include <cstdint>  // int64_t
@@ -34,6 +35,27 @@ struct Estimate {
 /// seeds' variance outweighs the items': one reason why fewer than 5 are screening.
 /// Throws Error without differences, or when the seeds have different numbers of items.
 Estimate crossed(const std::vector<std::vector<double>>& differences);
+
+/// The same for arms of different numbers of seeds, at least 2 each, which then are not paired; the items
+/// are. With d the items' means of `model` less those of `reference`,
+///   SE^2 = s2_seed / S of each arm + max(0, var(d) - MS_residual / S of each arm) / N
+/// and degrees of freedom by Satterthwaite, never below the smaller S less 1, as Welch's.
+Estimate crossed_unpaired(const std::vector<std::vector<double>>& model,
+                          const std::vector<std::vector<double>>& reference);
+
+/// Two given models on the same items, of which `gained` only the model has right and `lost` only the
+/// reference: value (gained - lost) / items, p McNemar's exact one, intervals Tango's score (1998), which is
+/// wider than a point even without a gain and a loss. The p is the stricter of the two: an interval that just
+/// leaves 0 out may come with p > 0.05. `se` is Wald's, df unknown.
+Estimate mcnemar(int64_t gained, int64_t lost, int64_t items);
+
+/// Paired bootstrap of two given models: the means of columns[c][item], at least 2 items, resampled together.
+/// Percentile intervals at the levels of Student's t with items - 1 degrees of freedom (plain percentiles are
+/// too narrow by that much), and p from the share of resamples beyond 0 at the same levels, so that p < 0.05
+/// says that the interval leaves 0 out. p is about 2 / resamples at the least. se is the resamples' standard
+/// deviation. A column of equal numbers has se 0 as in `crossed`; one not finite is all NaN.
+std::vector<Estimate> bootstrap(const std::vector<std::vector<double>>& columns, uint64_t seed,
+                                int resamples);
 
 /// Holm's step-down adjusted p, in the given order, never decreasing with p and at most 1. A NaN stays NaN
 /// but counts in the size of the family, which is fixed before the runs: a missing result helps no other.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Run by the build: cmake -DCHART=... -DFOLDER=... -DOUT=... -P embed.cmake
-# Writes the page's parts, with the hashes by which the page's policy admits them, and explain's words as one
-# C++ file.
+# Writes the page's parts, with the hashes by which the page's policy admits them, and the words of explain and
+# compare as one C++ file.
 cmake_minimum_required(VERSION 3.25)
 
 # 3 hexadecimal digits are 2 of base64; 64 digits end in one that is half empty.
@@ -43,6 +43,7 @@ policy_hash("${content}" style_hash)
 embed(kPageHtml "${FOLDER}/page.html")
 embed(kStringsJson "${FOLDER}/strings.json")
 embed(kExplainStringsJson "${FOLDER}/../explain/strings.json")
+embed(kCompareStringsJson "${FOLDER}/../compare/strings.json")
 
 file(WRITE "${OUT}" "// SPDX-License-Identifier: MIT
 // Written by embed.cmake.

@@ -224,7 +224,7 @@ const textOf = (cell) => cell.textContent.replaceAll("\u2212", "-");
 
 function saveCsv(table) {
   const quote = (text) => `"${(/^[=+@\t-]/.test(text) && isNaN(text) ? "'" : "") + text.replaceAll('"', '""')}"`;
-  const head = ["results.json", ...[...table.tHead.rows[0].cells].map((cell) => cell.textContent)];
+  const head = [words.source, ...[...table.tHead.rows[0].cells].map((cell) => cell.textContent)];
   const lines = rowsOf(table).map((row) => [row.dataset.path, ...[...row.cells].map(textOf)]);
   const link = document.createElement("a");
   const text = [head, ...lines].map((line) => line.map(quote).join(",")).join("\r\n") + "\r\n";

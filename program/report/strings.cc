@@ -17,9 +17,13 @@ Strings::Strings(const std::string& language, std::string_view strings_json) : l
   if (std::find(languages().begin(), languages().end(), language) == languages().end()) {
     throw Error("lang", "'" + language + "' found, en and zh are allowed");
   }
+  add(strings_json);
+}
+
+void Strings::add(std::string_view strings_json) {
   const auto all = nlohmann::json::parse(strings_json);
   for (const auto& [key, texts] : all.items()) {
-    if (texts.is_object()) strings_[key] = texts.at(language);  // the licence is a string
+    if (texts.is_object()) strings_[key] = texts.at(language_);  // the licence is a string
   }
 }
 

@@ -19,6 +19,9 @@ class Strings {
 
   /// "en" or "zh"; throws Error on another. The page's words, unless others are given.
   explicit Strings(const std::string& language, std::string_view strings_json = assets::kStringsJson);
+  /// More strings; those of a key there is replace it. Throws as the constructor.
+  void add(std::string_view strings_json);
+  bool has(const std::string& key) const { return strings_.contains(key); }
   /// The string, each {name} replaced by its value. Plain text: escape it. Throws Error on an unknown key.
   std::string operator()(const std::string& key, Values values = {}) const;
   /// The same, or `otherwise` where there is no such key: for names that a results.json brings.

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "study/analysis.h"
 
-#include <compare>   // operator<=>
-#include <iterator>  // std::size
-#include <map>       // std::map
-#include <utility>   // std::pair
-#include <vector>    // std::vector
+#include <compare>  // operator<=>
+#include <map>      // std::map
+#include <utility>  // std::pair
+#include <vector>   // std::vector
 
 #include "evaluation/inference.h"
 #include "evaluation/items.h"
-#include "evaluation/metrics.h"
+#include "evaluation/metric_table.h"
 #include "parallel.h"
 #include "study/claims.h"
 #include "study/own.h"
@@ -23,48 +22,15 @@ using Differences = std::vector<std::vector<double>>;  // [seed][item]
 
 constexpr int64_t kWorthThreads = int64_t{1} << 30;  // elements, for parallel_for: a cell is seconds of work
 
-// ---- Metrics as means over test items ----
-
-struct Metric {
-  const char* name;
-  Better better;
-  double margin;  // the least difference that matters; relative to the reference where `relative`
-  bool relative;
-  double (*value)(const Items&);
-  std::vector<double> (*items)(const Items&);
-};
-
-std::vector<double> gap_items(const Items& items) {
-  std::vector<double> gaps(items.correct.size());
-  for (size_t i = 0; i < gaps.size(); ++i) gaps[i] = items.confidence[i] - items.correct[i];
-  return gaps;
-}
-
-// Metrics without a margin are never in the primary family, so they are never judged.
-const Metric kMetrics[] = {
-    {"accuracy", Better::higher, .005, false, accuracy, [](const Items& x) { return x.correct; }},
-    {"nll", Better::lower, .01, false, nll, [](const Items& x) { return x.nll; }},
-    {"brier", Better::lower, 0, false, brier, [](const Items& x) { return x.brier; }},
-    {"gap", Better::lower, 0, false, gap, gap_items},
-    {"aurc", Better::lower, 0, false, aurc, aurc_items},
-    {"augrc", Better::lower, .05, true, augrc, augrc_items},
-    {"auroc", Better::higher, 0, false, auroc, auroc_items},
-};
-
 constexpr size_t kAccuracy = 0;
 
 // ---- Runs, arms, cells ----
 
-// A metric on one run: its value, and its items.
-struct Measurement {
-  double value;
-  std::vector<double> items;
-};
 // One run, by [early-stopped, where it was][with temperature][metric].
 struct Measured {
   const json* run;
   double tuning_nll;  // validation NLL after T, on the half that did not fit T
-  Measurement by[2][2][std::size(kMetrics)];
+  Measurement by[2][2][kMetrics.size()];
 };
 using Arm = std::vector<Measured>;  // by seed
 
@@ -89,16 +55,6 @@ std::map<CellKey, Cell> cells_of(const json& runs) {
   return cells;
 }
 
-// The items' mean is moved from the jackknife's, which lacks a bias of order 1/N, to the metric itself, so
-// that differences are those of the runs' figures.
-Measurement measurement(const Metric& metric, const Items& items) {
-  Measurement result = {metric.value(items), metric.items(items)};
-  double mean = 0;
-  for (const double item : result.items) mean += item / static_cast<double>(result.items.size());
-  for (double& item : result.items) item += result.value - mean;
-  return result;
-}
-
 Measured measure(const json& run, const std::string& folder) {
   const std::string dir = folder + "/" + run["dir"].get<std::string>();
   const std::vector<int64_t> labels = read_labels(dir + "/test_labels.npy");
@@ -109,7 +65,7 @@ Measured measure(const json& run, const std::string& folder) {
     const double t = run[early ? "early_calibrated" : "calibrated"]["temperature"];
     for (const bool with_t : {false, true}) {
       const Items items = evaluate(logits.values(), labels, logits.classes(), with_t ? t : 1);
-      for (size_t m = 0; m < std::size(kMetrics); ++m) {
+      for (size_t m = 0; m < kMetrics.size(); ++m) {
         measured.by[early][with_t][m] = measurement(kMetrics[m], items);
       }
     }
@@ -215,7 +171,7 @@ class Analysis {
                    std::vector<Contrast>& contrasts) const {
     for (const bool early : {false, true}) {
       if (early && !has_early(*hard[0].run)) continue;
-      for (size_t m = 0; m < std::size(kMetrics); ++m) {
+      for (size_t m = 0; m < kMetrics.size(); ++m) {
         const Metric& metric = kMetrics[m];
         for (const bool with_t : {false, true}) {
           if (with_t && m == kAccuracy) continue;  // T does not change it

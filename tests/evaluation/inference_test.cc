@@ -6,15 +6,20 @@
 #include <algorithm>  // std::any_of
 #include <cmath>      // std::pow, std::sqrt, std::isnan, std::nan
 #include <random>     // std::mt19937_64
+#include <tuple>      // std::tuple
 #include <vector>     // std::vector
 
-#include "labelsmooth/tensor.h"  // Error
+#include "labelsmooth/parallel.h"  // set_threads
+#include "labelsmooth/tensor.h"    // Error
 
 namespace labelsmooth {
 namespace {
 
 using Table = std::vector<std::vector<double>>;
 const double kNaN = std::nan("");
+
+/// Four standard errors of a share.
+double error_of(double share, int tables) { return 4 * std::sqrt(share * (1 - share) / tables); }
 
 /// effect + seed + item + residual, all normal.
 Table simulate(int seeds, int items, double effect, double seed_sd, double item_sd, std::mt19937_64& random) {
@@ -252,6 +257,169 @@ TEST(Crossed, EqualCountsHaveNoSeedVariance) {
   EXPECT_DOUBLE_EQ(estimate.value, 29. / 97);
   EXPECT_EQ(estimate.se, 0);
   EXPECT_EQ(estimate.p, 0);
+}
+
+// ---- Arms of different numbers of seeds ----
+
+TEST(CrossedUnpaired, ATableWorkedByHand) {
+  // MS_seed 25/6 and 79/9, MS_residual 1/6 and 59/18, var(d) 2.5648; figures from an independent program
+  const Estimate e = crossed_unpaired({{0, 2, 5}, {2, 4, 6}}, {{2, 1, 0}, {2, 1, 3}, {2, 4, 7}});
+  EXPECT_NEAR(e.value, 13. / 18, 1e-14);
+  EXPECT_NEAR(e.se, 1.4603821586772125, 1e-13);
+  EXPECT_NEAR(e.df, 3.352178827427881, 1e-12);
+}
+
+TEST(CrossedUnpaired, RefusesOneSeedAndOtherItems) {
+  EXPECT_THROW(crossed_unpaired({{1, 2}}, {{1, 2}, {3, 4}}), Error);
+  EXPECT_THROW(crossed_unpaired({{1, 2}, {3, 4}}, {{1, 2, 3}, {3, 4, 5}}), Error);
+}
+
+TEST(CrossedUnpaired, CoversWhatItSays) {
+  constexpr int kTables = 2500;
+  std::mt19937_64 random(5);
+  std::normal_distribution<double> normal;
+  for (const auto& [few, many, seed_sd] : {std::tuple{5, 8, 0.1}, {5, 10, 0.5}, {10, 6, 0.0}}) {
+    int covered = 0;
+    for (int t = 0; t < kTables; ++t) {
+      std::vector<double> common(100);  // the items are shared: what both arms have must drop out
+      for (double& one : common) one = 3 * normal(random);
+      Table model = simulate(few, 100, 2, seed_sd, 0.5, random);
+      Table reference = simulate(many, 100, 0, seed_sd, 0.5, random);
+      for (Table* arm : {&model, &reference}) {
+        for (std::vector<double>& row : *arm) {
+          for (size_t i = 0; i < row.size(); ++i) row[i] += common[i];
+        }
+      }
+      const Estimate e = crossed_unpaired(model, reference);
+      covered += e.low <= 2 && 2 <= e.high;
+    }
+    EXPECT_NEAR(covered / double{kTables}, 0.95, error_of(0.95, kTables) + 0.01) << few << " " << many;
+  }
+}
+
+// ---- Two given models ----
+
+TEST(McNemar, AgreesWithCountsWorkedByHand) {
+  // p: twice the binomial's tail; intervals: Tango's score scanned on a grid of 5e-6
+  const Estimate e = mcnemar(10, 3, 50);
+  EXPECT_DOUBLE_EQ(e.value, 0.14);
+  EXPECT_NEAR(e.p, 2 * 378. / 8192, 1e-14);
+  EXPECT_NEAR(e.low, -0.0014975, 5e-6);
+  EXPECT_NEAR(e.high, 0.285474, 5e-6);
+  const Estimate none = mcnemar(0, 0, 50);
+  EXPECT_EQ(none.p, 1);
+  EXPECT_NEAR(none.high, 0.071345, 5e-6);  // z^2 / (N + z^2): no change seen is not no change
+  EXPECT_NEAR(none.low, -none.high, 1e-12);
+  const Estimate gains = mcnemar(7, 0, 100), losses = mcnemar(0, 7, 100);
+  EXPECT_DOUBLE_EQ(gains.p, 2. / 128);
+  EXPECT_NEAR(gains.low, 0.030414, 6e-6);
+  EXPECT_NEAR(gains.high, 0.137493, 6e-6);
+  EXPECT_NEAR(losses.low, -gains.high, 1e-12);
+  EXPECT_LT(gains.low, gains.low90);
+  EXPECT_GT(gains.high, gains.high90);
+  EXPECT_EQ(mcnemar(1, 1, 30).p, 1);
+  EXPECT_THROW(mcnemar(3, 3, 5), Error);
+}
+
+TEST(McNemar, CoversWhatItSaysAndIsExact) {
+  constexpr int kTables = 4000;
+  std::mt19937_64 random(6);
+  std::uniform_real_distribution<double> uniform;
+  for (const auto& [items, gain, loss] :
+       {std::tuple{20, .1, .1}, {50, .02, .02}, {100, .1, .05}, {500, .03, .03}, {500, .02, .06}}) {
+    int covered = 0, found = 0;
+    for (int t = 0; t < kTables; ++t) {
+      int gained = 0, lost = 0;
+      for (int i = 0; i < items; ++i) {
+        const double u = uniform(random);
+        gained += u < gain;
+        lost += u >= gain && u < gain + loss;
+      }
+      const Estimate e = mcnemar(gained, lost, items);
+      covered += e.low <= gain - loss && gain - loss <= e.high;
+      found += e.p < 0.05;
+    }
+    EXPECT_GE(covered / double{kTables}, 0.94 - error_of(0.95, kTables)) << items << " " << gain;
+    if (gain != loss) continue;
+    EXPECT_LE(found / double{kTables}, 0.05 + error_of(0.05, kTables)) << items;
+  }
+}
+
+/// Skewed and heavy as differences of NLL are, of mean 0.2.
+double nll_difference(std::mt19937_64& random) {
+  std::normal_distribution<double> normal;
+  std::exponential_distribution<double> size;
+  std::uniform_real_distribution<double> uniform;
+  return size(random) * normal(random) + (uniform(random) < 0.1 ? 2 * size(random) : 0);
+}
+
+TEST(Bootstrap, CoversWhatItSays) {
+  constexpr int kTables = 1500;
+  std::mt19937_64 random(7);
+  for (const int items : {20, 50, 300}) {
+    int covered = 0;
+    for (int t = 0; t < kTables; ++t) {
+      std::vector<double> column(items);
+      for (double& one : column) one = nll_difference(random);
+      const Estimate e = bootstrap({column}, static_cast<uint64_t>(t), 400)[0];
+      covered += e.low <= 0.2 && 0.2 <= e.high;
+    }
+    // of so skewed a mean, 20 rows cover 93 to 94 %
+    EXPECT_NEAR(covered / double{kTables}, 0.95, error_of(0.95, kTables) + (items < 50 ? .02 : .01)) << items;
+  }
+}
+
+TEST(Bootstrap, ItsPSaysWhatItsIntervalSays) {
+  constexpr int kTables = 2000;
+  std::mt19937_64 random(8);
+  int found = 0, disagree = 0;
+  for (int t = 0; t < kTables; ++t) {
+    std::vector<double> column(60);
+    for (double& one : column) one = nll_difference(random) - 0.2;
+    const Estimate e = bootstrap({column}, static_cast<uint64_t>(t), 399)[0];
+    found += e.p < 0.05;
+    disagree += (e.p < 0.05) != (e.low > 0 || e.high < 0);
+  }
+  EXPECT_NEAR(found / double{kTables}, 0.05, error_of(0.05, kTables) + 0.01);
+  EXPECT_LE(disagree, kTables / 100);  // where the share and the order statistic round apart
+}
+
+TEST(Bootstrap, ResamplesColumnsTogetherAndBySeed) {
+  std::mt19937_64 random(9);
+  Table columns(2, std::vector<double>(101));
+  for (double& one : columns[0]) one = nll_difference(random);
+  for (size_t i = 0; i < 101; ++i) columns[1][i] = 2 * columns[0][i] + 1;
+  const std::vector<Estimate> e = bootstrap(columns, 1, 500);
+  EXPECT_NEAR(e[1].low, 2 * e[0].low + 1, 1e-12);
+  EXPECT_NEAR(e[1].se, 2 * e[0].se, 1e-12);
+  EXPECT_EQ(bootstrap(columns, 1, 500)[0].low, e[0].low);
+  EXPECT_NE(bootstrap(columns, 2, 500)[0].low, e[0].low);
+  EXPECT_NE(bootstrap(columns, 1, 900)[0].low, e[0].low);
+  set_threads(1);
+  EXPECT_EQ(bootstrap(columns, 1, 500)[1].high, e[1].high);
+  set_threads(0);
+}
+
+TEST(Bootstrap, EqualNumbersHaveNoVariance) {
+  const std::vector<double> equal(30, 0.1), zero(30), unknown(30, kNaN);
+  const std::vector<Estimate> e = bootstrap({equal, zero, unknown}, 0, 200);
+  EXPECT_EQ(e[0].se, 0);
+  EXPECT_EQ(e[0].low, 0.1);
+  EXPECT_EQ(e[1].p, 1);
+  EXPECT_TRUE(std::isnan(e[2].value));
+}
+
+// "No difference that matters" where the difference is the margin itself: one time in twenty.
+TEST(Verdict, NegligibleIsWrongAtMostOneTimeInTwenty) {
+  constexpr int kTables = 2000;
+  std::mt19937_64 random(10);
+  int wrong = 0;
+  for (int t = 0; t < kTables; ++t) {
+    const Estimate e = crossed(simulate(8, 400, 0.1, 0.02, 0.2, random));
+    wrong += effect(e, 1, 0.1, Better::lower) == "negligible";
+  }
+  EXPECT_LE(wrong / double{kTables}, 0.05 + error_of(0.05, kTables));
+  EXPECT_GE(wrong / double{kTables}, 0.02);
 }
 
 }  // namespace
