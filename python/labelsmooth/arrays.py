@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What `labelsmooth.formula` reads beside the logits, what it says of each row, and the door that it trusts."""
+"""What `labelsmooth.formula` reads beside the logits and says of each row, and the door that it trusts."""
 
 from functools import lru_cache
 from typing import Any, NamedTuple
