@@ -15,8 +15,9 @@ void run(int argc, char** argv) {
   CLI::App app("Label smoothing: the loss, and the evidence.", "labelsmooth");
   app.set_version_flag("--version", std::string("labelsmooth ") + kVersion);
   app.require_subcommand(1);
-  for (const auto add : {add_study, add_train, add_report, add_compare, add_explain, add_convert,
-                         add_identify, add_smooth, add_verify, add_loss, add_info}) {
+  for (const auto add :
+       {add_study, add_train, add_report, add_evaluate, add_calibrate, add_compare, add_explain, add_convert,
+        add_identify, add_smooth, add_verify, add_loss, add_info}) {
     add(app);
   }
 

@@ -26,6 +26,8 @@ add_custom_command(OUTPUT ${report_assets}
     ${report_folder}/page.js ${report_folder}/strings.json ${PROJECT_SOURCE_DIR}/program/explain/strings.json
     ${PROJECT_SOURCE_DIR}/program/compare/strings.json)
 add_library(labelsmooth_program STATIC
+  program/arrays.cc
+  program/calibrate/divided.cc
   program/compare/advice.cc
   program/compare/arm.cc
   program/compare/contrasts.cc
@@ -35,12 +37,21 @@ add_library(labelsmooth_program STATIC
   program/compare/result.cc
   program/compare/text.cc
   program/convert/convention.cc
-  program/arrays.cc
+  program/evaluate/class_names.cc
+  program/evaluate/intervals.cc
+  program/evaluate/null_levels.cc
+  program/evaluate/observations.cc
+  program/evaluate/page.cc
+  program/evaluate/smooth_ece.cc
+  program/evaluate/summary.cc
+  program/evaluate/text.cc
+  program/evaluate/top_label.cc
   program/evaluation/crossfit.cc
   program/evaluation/inference.cc
   program/evaluation/items.cc
   program/evaluation/metric_table.cc
   program/evaluation/metrics.cc
+  program/evaluation/ranking.cc
   program/evaluation/temperature.cc
   program/explain/arithmetic.cc
   program/explain/statements.cc
@@ -97,8 +108,10 @@ target_link_libraries(labelsmooth_program PUBLIC labelsmooth labelsmooth_io
 configure_file(program/version.h.in ${PROJECT_BINARY_DIR}/generated/version.h @ONLY)
 add_executable(labelsmooth_cli
   program/main.cc
+  program/calibrate.cc
   program/compare.cc
   program/convert.cc
+  program/evaluate.cc
   program/explain.cc
   program/identify.cc
   program/info.cc

@@ -24,7 +24,10 @@ enum class Stream : uint32_t {
   null_level,
   verify,
   folds,
-  bootstrap
+  bootstrap,
+  label_rows,
+  label_cells,
+  label_classes
 };
 
 struct Draw {

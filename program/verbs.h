@@ -11,6 +11,8 @@ namespace labelsmooth {
 void add_study(CLI::App& app);
 void add_train(CLI::App& app);
 void add_report(CLI::App& app);
+void add_evaluate(CLI::App& app);
+void add_calibrate(CLI::App& app);
 void add_compare(CLI::App& app);
 void add_smooth(CLI::App& app);
 void add_explain(CLI::App& app);

@@ -38,9 +38,10 @@ std::string html(const Strings& say, const Section& section) {
 
 // The words that page.js adds.
 json script_words(const Strings& say) {
-  json words;
-  for (const char* key : {"csv", "sort", "images", "source"}) words[key] = say(std::string("script.") + key);
-  return words;
+  return {{"csv", say("script.csv")},
+          {"sort", say("script.sort")},
+          {"rows", say("script.images")},
+          {"source", say("script.source")}};
 }
 
 }  // namespace
@@ -56,6 +57,7 @@ std::string document(const Strings& say, const std::string& title, const std::st
   return fill(assets::kPageHtml, {{"language", say.language() == "zh" ? "zh-CN" : say.language()},
                                   {"title", escape(title)},
                                   {"command", escape(command)},
+                                  {"first", sections.front().id},
                                   {"skip", escape(say("skip"))},
                                   {"noscript", escape(say("noscript"))},
                                   {"navigation", navigation},

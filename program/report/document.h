@@ -11,11 +11,12 @@
 namespace labelsmooth {
 
 struct Section {
-  std::string id;  // headed by the string "section.ID"; the first of a page is "verdict"
+  std::string id;  // headed by the string "section.ID"
   std::string content;
 };
 
-/// One HTML page that needs nothing else.
+/// One HTML page that needs nothing else. What a point counts, and where the numbers are from, are the
+/// strings "script.images" and "script.source".
 std::string document(const Strings& say, const std::string& title, const std::string& command,
                      const std::vector<Section>& sections, const Charts& charts);
 

@@ -143,8 +143,8 @@ const marks = {
 function told(item) {
   const point = item.raw, counts = item.dataset.counts;
   const interval = typeof point.low === "number" ? ` [${digits(point.low)}, ${digits(point.high)}]` : "";
-  const images = counts ? ` (${counts[item.dataIndex]} ${words.images})` : "";
-  return `${item.dataset.label}: ${digits(item.chart.options.spec.kind === "forest" ? point.x : point.y)}${interval}${images}`;
+  const rows = counts ? ` (${counts[item.dataIndex]} ${words.rows})` : "";
+  return `${item.dataset.label}: ${digits(item.chart.options.spec.kind === "forest" ? point.x : point.y)}${interval}${rows}`;
 }
 
 function common(spec) {

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT
+#include "evaluate/null_levels.h"
+
+#include <algorithm>  // std::any_of, std::clamp, std::fill, std::lower_bound, std::max, std::min, std::sort, std::upper_bound
+#include <boost/random/binomial_distribution.hpp>  // boost::random::binomial_distribution
+#include <cmath>                                   // std::abs, std::isnan, std::llround
+#include <limits>                                  // std::numeric_limits
+#include <numeric>                                 // std::accumulate
+
+#include "parallel.h"
+#include "random.h"
+
+namespace labelsmooth {
+namespace {
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+
+Null null_of(std::vector<double> drawn, double observed) {
+  std::sort(drawn.begin(), drawn.end());
+  const auto redraws = static_cast<int64_t>(drawn.size());
+  const auto reached = drawn.end() - std::lower_bound(drawn.begin(), drawn.end(), observed);
+  const double mean = std::accumulate(drawn.begin(), drawn.end(), 0.0) / static_cast<double>(redraws);
+  const int64_t at95 = (95 * redraws + 99) / 100;  // ceil(0.95 * redraws), in whole numbers
+  return {mean, drawn[at95 - 1], (1.0 + static_cast<double>(reached)) / (static_cast<double>(redraws) + 1)};
+}
+
+/// 32 random bits at a time, as Boost's distributions want them.
+class Bits {
+ public:
+  using result_type = uint32_t;
+  Bits(uint64_t seed, uint32_t redraw, uint64_t cell) : seed_(seed), redraw_(redraw), next_(cell << 32) {}
+  static constexpr result_type min() { return 0; }
+  static constexpr result_type max() { return std::numeric_limits<result_type>::max(); }
+  result_type operator()() {
+    if (used_ == 4) draw_ = draw(seed_, Stream::label_cells, redraw_, next_++), used_ = 0;
+    return draw_.bits[used_++];
+  }
+
+ private:
+  uint64_t seed_;
+  uint32_t redraw_;
+  uint64_t next_;
+  Draw draw_ = {};
+  int used_ = 4;
+};
+
+/// Right rows of each run, drawn row by row or run by run.
+class Redraws {
+ public:
+  Redraws(const TopLabel& top, uint64_t seed) : top_(top), seed_(seed) {
+    if (top.rows() > kMostDrawnRows) return;
+    for (const double c : top.sorted()) thresholds_.push_back(std::llround(c * 0x1p32));
+  }
+
+  std::vector<double> right(uint32_t number) const {
+    return thresholds_.empty() ? by_cell(number) : by_row(number);
+  }
+
+ private:
+  std::vector<double> by_row(uint32_t number) const {
+    std::vector<double> right;
+    size_t i = 0;
+    Draw random = {};
+    for (const Run& run : top_.runs()) {
+      int64_t count = 0;
+      for (const size_t end = i + static_cast<size_t>(run.count); i < end; ++i) {
+        if (i % 4 == 0) random = draw(seed_, Stream::label_rows, number, i / 4);
+        count += random.bits[i % 4] < thresholds_[i];
+      }
+      right.push_back(static_cast<double>(count));
+    }
+    return right;
+  }
+
+  std::vector<double> by_cell(uint32_t number) const {
+    std::vector<double> right;
+    for (size_t r = 0; r < top_.runs().size(); ++r) {
+      const Run& run = top_.runs()[r];
+      const double p = std::clamp(run.confidence / static_cast<double>(run.count), 0.0, 1.0);
+      Bits bits(seed_, number, r);
+      boost::random::binomial_distribution<int64_t, double> binomial(run.count, p);
+      right.push_back(static_cast<double>(binomial(bits)));
+    }
+    return right;
+  }
+
+  const TopLabel& top_;
+  uint64_t seed_;
+  std::vector<int64_t> thresholds_;  // a row is right where its 32 random bits are below
+};
+
+/// The middle 95 % of each column, NaN where a value is.
+void set_band(std::vector<std::vector<double>>& columns, NullLevels& levels) {
+  for (std::vector<double>& drawn : columns) {
+    const bool unknown = std::any_of(drawn.begin(), drawn.end(), [](double x) { return std::isnan(x); });
+    if (!unknown) std::sort(drawn.begin(), drawn.end());
+    const auto redraws = static_cast<int64_t>(drawn.size());
+    const int64_t cut = redraws / 40;  // 2.5 %
+    levels.band_low.push_back(unknown ? kNaN : drawn[cut]);
+    levels.band_high.push_back(unknown ? kNaN : drawn[redraws - 1 - cut]);
+  }
+}
+
+}  // namespace
+
+NullLevels null_levels(const TopLabel& top, const TopLabelErrors& observed, int points, int redraws,
+                       uint64_t seed, Progress& progress) {
+  const Redraws redraw(top, seed);
+  std::vector<std::vector<double>> drawn(TopLabelErrors::kCount, std::vector<double>(redraws));
+  std::vector<std::vector<double>> curves(points + 1, std::vector<double>(redraws));
+  const SmoothCurve smooth(top, observed.sigma, points);
+  const int64_t work = std::max<int64_t>(top.rows(), kSmoothCells) * redraws;
+  parallel_for(redraws, work, [&](int64_t begin, int64_t end) {
+    for (int64_t number = begin; number < end; ++number) {
+      const TopLabelErrors errors = top.errors(redraw.right(static_cast<uint32_t>(number)));
+      for (int e = 0; e < TopLabelErrors::kCount; ++e) drawn[e][number] = errors.values[e];
+      const std::vector<double> curve = smooth.accuracy(errors);
+      for (int i = 0; i <= points; ++i) curves[i][number] = curve[i];
+      progress.add(1);
+    }
+  });
+  NullLevels levels;
+  for (int e = 0; e < TopLabelErrors::kCount; ++e)
+    levels.errors.push_back(null_of(std::move(drawn[e]), observed.values[e]));
+  set_band(curves, levels);
+  return levels;
+}
+
+namespace {
+
+constexpr int64_t kMostCounters = int64_t{1} << 22;  // 16 MB
+
+int64_t redraws_at_once(int64_t classes, int bins) {
+  return std::max<int64_t>(4, kMostCounters / (classes * bins) / 4 * 4);  // four to a draw of random bits
+}
+
+/// Of a block: each row's cumulative probabilities, and the bin of each probability.
+struct Prepared {
+  std::vector<double> cumulative;
+  std::vector<uint16_t> bin;
+};
+
+void prepare(const ProbabilityBlock& block, const Binning& binning, Prepared& prepared) {
+  const int64_t size = block.rows * block.classes;
+  prepared.cumulative.resize(static_cast<size_t>(size));
+  prepared.bin.resize(static_cast<size_t>(size));
+  const double edge = 1.0 / binning.bins;  // most probabilities lie below
+  parallel_for(block.rows, size, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      double sum = 0;
+      for (int64_t k = i * block.classes; k < (i + 1) * block.classes; ++k) {
+        prepared.cumulative[k] = sum += block.p[k];
+        const int bin = block.p[k] < edge ? 0 : bin_of(block.p[k], binning.bins, binning.edges);
+        prepared.bin[k] = static_cast<uint16_t>(bin);
+      }
+    }
+  });
+}
+
+}  // namespace
+
+int64_t classwise_passes(int64_t classes, int bins, int redraws) {
+  const int64_t at_once = redraws_at_once(classes, bins);
+  return (redraws + at_once - 1) / at_once;
+}
+
+Null classwise_null(const Logits& logits, const Vector& labels, const ProbabilityOptions& options,
+                    const Binning& binning, const Observations& seen, int redraws, uint64_t seed,
+                    Progress& progress) {
+  const int64_t classes = seen.classes, cells = classes * binning.bins;
+  const int64_t at_once = std::min<int64_t>(redraws_at_once(classes, binning.bins), (redraws + 3) / 4 * 4);
+  std::vector<uint32_t> counts(static_cast<size_t>(at_once * cells));
+  std::vector<double> drawn(redraws);
+  Prepared prepared;
+  for (int64_t first = 0; first < redraws; first += at_once) {
+    std::fill(counts.begin(), counts.end(), 0);
+    for_each_block(logits, labels, options, [&](const ProbabilityBlock& block) {
+      prepare(block, binning, prepared);
+      parallel_for(at_once / 4, block.rows * at_once, [&](int64_t begin, int64_t end) {
+        for (int64_t quad = begin; quad < end; ++quad) {
+          for (int64_t i = 0; i < block.rows; ++i) {
+            if (!block.counts(i)) continue;
+            const double* sums = prepared.cumulative.data() + i * classes;
+            const auto number = static_cast<uint32_t>(first / 4 + quad);
+            const Draw random = draw(seed, Stream::label_classes, number, block.begin + i);
+            for (int w = 0; w < 4; ++w) {
+              const double u = random.uniform(w) * sums[classes - 1];
+              const int64_t k = std::upper_bound(sums, sums + classes - 1, u) - sums;
+              ++counts[(4 * quad + w) * cells + k * binning.bins + prepared.bin[i * classes + k]];
+            }
+          }
+        }
+      });
+      progress.add(static_cast<double>(block.rows));
+    });
+    for (int64_t r = first; r < std::min<int64_t>(first + at_once, redraws); ++r) {
+      double sum = 0;
+      for (int64_t cell = 0; cell < cells; ++cell)
+        sum += std::abs(seen.cells.probability[cell] - counts[(r - first) * cells + cell]);
+      drawn[r] = sum / (static_cast<double>(seen.counted()) * static_cast<double>(classes));
+    }
+  }
+  return null_of(std::move(drawn), classwise_ece(seen.cells, seen.counted(), classes));
+}
+
+}  // namespace labelsmooth

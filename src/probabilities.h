@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// Rows of logits as probabilities, streamed a block at a time: what calibration needs of a row.
+#pragma once
+
+#include <cstdint>     // int64_t, uint8_t
+#include <functional>  // std::function
+#include <optional>    // std::optional
+#include <vector>      // std::vector
+
+#include "labelsmooth/tensor.h"
+
+namespace labelsmooth {
+
+struct ProbabilityOptions {
+  std::optional<int64_t> ignore_index = -100;
+  double scale = 1;            // of the logits: 1 / temperature
+  bool probabilities = false;  // the rows are p itself, taken as it is and not normalised
+};
+
+/// Some rows, in f64 whatever the logits' type. The vectors are reused from block to block.
+struct ProbabilityBlock {
+  int64_t begin = 0, rows = 0, classes = 0;
+  std::vector<double> p;  // (rows, classes); of an ignored row unspecified
+  // (rows,)
+  std::vector<int64_t> label, argmax;  // argmax: the lowest index on ties; both -1 in an ignored row
+  std::vector<double> nll, entropy;    // nats; nll +inf where the label's class is ruled out
+  std::vector<double> brier;           // sum over the classes of (p_k - [k = label])^2
+  std::vector<double> confidence;      // max p
+  std::vector<double> score;           // -log(1 - confidence), exact where the confidence rounds to 1
+
+  bool counts(int64_t row) const { return label[row] >= 0; }
+  bool correct(int64_t row) const { return argmax[row] == label[row]; }
+};
+
+/// Calls `body` with every block, in order, on this thread; the rows of a block are worked out by several.
+/// Each row's bits depend on that row alone. Memory: 2 MB, or two rows where that is more.
+/// Throws Error naming the argument and the row: a label outside [0, classes) that is not ignored; a counted
+/// row with NaN or +inf, or with -inf alone; of probabilities one that is negative or above 1, or a row whose
+/// sum is not 1 within 1e-4 (f16 1e-3, bf16 8e-3: their rounding).
+void for_each_block(const Logits& logits, const Vector& labels, const ProbabilityOptions& options,
+                    const std::function<void(const ProbabilityBlock&)>& body);
+
+}  // namespace labelsmooth
