@@ -11,12 +11,12 @@ import argparse
 import gzip
 from pathlib import Path
 
-import labelsmooth.torch
 import numpy as np
 import torch
 from torch import nn
 
 import labelsmooth
+import labelsmooth.torch
 
 FOLDER = Path("/usr/share/datasets/fashion-mnist")
 CLASSES, BATCH = 10, 64

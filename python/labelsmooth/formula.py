@@ -25,7 +25,6 @@ from .arrays import Arrays, Rows
 from .errors import Error
 from .settings import Settings
 
-
 # ---- what the frameworks call differently ----
 
 

@@ -11,20 +11,21 @@ from typing import Any
 
 def program() -> str:
     """Path of the ``labelsmooth`` program: the package's own, or what the variable LABELSMOOTH names."""
-    return os.environ.get("LABELSMOOTH") or str(Path(__file__).parent / "bin" / "labelsmooth")
+    named = os.environ.get("LABELSMOOTH")
+    return os.path.abspath(named) if named else str(Path(__file__).parent / "bin" / "labelsmooth")
 
 
-def run(*arguments: str) -> str:
+def run(*arguments: str, cwd: str | None = None) -> str:
     """What the program prints, or its one-line complaint as a ValueError."""
-    done = subprocess.run([program(), *arguments], capture_output=True, text=True)
+    done = subprocess.run([program(), *arguments], capture_output=True, text=True, cwd=cwd)
     if done.returncode != 0:
         raise ValueError(done.stderr.strip().removeprefix("labelsmooth: "))
     return done.stdout
 
 
-def run_json(*arguments: str) -> Any:
+def run_json(*arguments: str, cwd: str | None = None) -> Any:
     """What the program says as JSON."""
-    return json.loads(run(*arguments, "--json"))
+    return json.loads(run(*arguments, "--json", cwd=cwd))
 
 
 def main() -> None:

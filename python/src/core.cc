@@ -7,6 +7,7 @@
 
 #include <cstring>  // std::strcmp
 
+#include "calibration.h"
 #include "labelsmooth/isa.h"
 #include "labelsmooth/parallel.h"
 #include "loss.h"
@@ -24,7 +25,8 @@ const char* python_name(const std::string& argument) {
                                        {"amount_by_class", "class_smoothing"},
                                        {"soft_cap", "softcap"},
                                        {"z_loss", "lse_square_scale"},
-                                       {"dlogits", "out"}};
+                                       {"dlogits", "out"},
+                                       {"options.least", "least"}};
   for (const auto& [library, python] : kNames) {
     if (argument == library) return python;
   }
@@ -100,6 +102,8 @@ NB_MODULE(_core, m) {
         return std::pair(q.a, q.b);
       },
       "rule"_a, "amount"_a, "classes"_a, "(a, b) of q = a * label + b * prior.");
+
+  bind_calibration(m);
 
   m.def("isa", &isa, "The instruction set in use.");
   m.def("set_isa", &set_isa, "name"_a, "Use an instruction set; '' returns to the default.");
