@@ -119,6 +119,8 @@ def cross_entropy(
     Source: Szegedy et al., "Rethinking the Inception Architecture", 2016; docs/math.md.
     """
     z, y = _floating(logits), jnp.asarray(labels)
+    if not isinstance(axis, int):
+        raise Error("axis", f"{axis} found, one is allowed: move several last and reshape them to one")
     if not -z.ndim <= axis < z.ndim:
         raise Error("axis", f"{axis} found, the logits have {z.ndim} axes")
     classes = z.shape[axis] - padded_classes

@@ -99,7 +99,8 @@ std::optional<View<Void>> Array<Void>::view(const Layout& layout) const {
   Group outer, inner;
   const auto take = [&](Group& group, size_t axis) {
     if (shape_[axis] == 1) return true;
-    if (group.count != 1 && group.stride != shape_[axis] * strides_[axis] && group.count != 0) return false;
+    const bool leaps = group.count != 1 && group.stride != shape_[axis] * strides_[axis];
+    if (leaps && size() > 0) return false;  // what is empty may have any strides
     group = {group.count * shape_[axis], strides_[axis]};
     return true;
   };

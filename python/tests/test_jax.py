@@ -373,3 +373,8 @@ def test_without_jax_it_says_what_to_install() -> None:
 
 def test_docstring_holds() -> None:
     assert doctest.testmod(labelsmooth.jax).failed == 0
+
+
+def test_several_class_axes_are_refused_with_the_recipe() -> None:
+    with pytest.raises(labelsmooth.Error, match="axis: .*reshape"):
+        cross_entropy(jnp.zeros((2, 3, 4)), jnp.zeros(2, jnp.int32), axis=(1, 2))

@@ -132,7 +132,7 @@ def _as_torch_says(error: Error) -> Exception:
 
 
 def rounded(loss: Tensor, dtype: torch.dtype) -> Tensor:
-    """From float64 to `dtype`, rounded once: by way of a float32 that is odd where it is not exact."""
+    """From float64 to `dtype`, rounded once, to inf beyond its range: by way of a float32 that is odd where it is not exact."""
     if dtype in _WIDE:
         return loss.to(dtype)
     single = loss.float()
@@ -166,8 +166,6 @@ def _forward_cpu(
         raise _as_torch_says(error) from None
     if by_row is not None:
         return rounded(by_row, dtype), summaries
-    if dtype in _WIDE:
-        return torch.scalar_tensor(value.loss, dtype=dtype), summaries
     return rounded(torch.scalar_tensor(value.loss, dtype=torch.float64), dtype), summaries
 
 
