@@ -5,9 +5,10 @@ The smoothed loss cannot fall below its floor and is not comparable between amou
 can be read and compared. Run: python examples/lightning_hard_nll.py
 """
 
-import labelsmooth.torch
 import lightning
 import torch
+
+import labelsmooth.torch
 
 
 class HardNLL(lightning.Callback):

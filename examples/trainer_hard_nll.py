@@ -6,9 +6,10 @@ Run: python examples/trainer_hard_nll.py
 
 import tempfile
 
-import labelsmooth.torch
 import torch
 import transformers
+
+import labelsmooth.torch
 
 
 class SmoothedLoss:

@@ -16,10 +16,10 @@ README = (Path(__file__).parents[2] / "README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", README, re.S)
 
 
-def labelled_points(seed: int) -> tuple[Any, Any]:
+def rows_of(seed: int) -> tuple[Any, Any]:
     rng = np.random.default_rng(seed)
-    labels = rng.integers(0, 3, 900)
-    return rng.normal(size=(900, 3)) + np.eye(3)[labels], labels
+    labels = rng.integers(0, 3, 300)
+    return rng.normal(size=(300, 3)) + np.eye(3)[labels], labels
 
 
 def fit(points: Any, labels: Any, smoothing: float) -> Any:
@@ -34,7 +34,14 @@ def fit(points: Any, labels: Any, smoothing: float) -> Any:
 
 def test_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    names: dict[str, Any] = {"labelled_points": labelled_points, "fit": fit}
+    (test, test_labels), (validation, validation_labels) = rows_of(101), rows_of(102)
+    names: dict[str, Any] = {
+        "training_rows": rows_of,
+        "fit": fit,
+        "predict": lambda model, rows: rows @ model,
+    }
+    names |= {"test": test, "test_labels": test_labels}
+    names |= {"validation": validation, "validation_labels": validation_labels}
     assert len(BLOCKS) == 3
     for code, expected in BLOCKS:
         printed = io.StringIO()

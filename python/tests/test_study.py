@@ -102,7 +102,7 @@ def test_early_and_curve(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16"])
 def test_torch_tensors(dtype: str, tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch")
+    import torch
 
     def of_tensors(smoothing: float, seed: int) -> Told:
         told: Told = {key: torch.tensor(value) for key, value in train(smoothing, seed).items()}
@@ -265,7 +265,6 @@ def test_the_program_has_the_last_word(tmp_path: Path) -> None:
 
 
 def test_the_example(tmp_path: Path) -> None:
-    pytest.importorskip("torch")
     if not Path("/usr/share/datasets/fashion-mnist").exists():
         pytest.skip("Fashion-MNIST is not installed")
     example = Path(__file__).parents[2] / "examples/fashion_cnn.py"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Cases of other projects' test suites, restated. A face that is not installed is skipped."""
+"""Cases of other projects' test suites, restated."""
 
 from collections.abc import Callable
 from typing import Any

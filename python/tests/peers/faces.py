@@ -6,7 +6,6 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-import pytest
 
 Answer = tuple[np.ndarray, np.ndarray]  # loss, gradient
 FACES = ("numpy", "torch", "jax")
@@ -30,7 +29,8 @@ def ask_numpy(case: Case, upstream: Any = 1.0) -> Answer:
 
 
 def ask_torch(case: Case, upstream: Any = 1.0) -> Answer:
-    torch = pytest.importorskip("torch")
+    import torch
+
     import labelsmooth.torch
 
     logits = _tensor(torch, case.logits, classes_second=True).requires_grad_()
@@ -44,7 +44,8 @@ def ask_torch(case: Case, upstream: Any = 1.0) -> Answer:
 
 
 def ask_jax(case: Case, upstream: Any = 1.0) -> Answer:
-    jax = pytest.importorskip("jax")
+    import jax
+
     arrays = {name: value for name, value in case.options.items() if isinstance(value, np.ndarray | tuple)}
     plain = tuple(
         (name, value) for name, value in case.options.items() if name not in arrays and value is not None
@@ -60,6 +61,7 @@ def ask_jax(case: Case, upstream: Any = 1.0) -> Answer:
 def _compiled() -> Callable[..., Any]:
     """Compiled once for each shape and each set of plain options."""
     import jax
+
     import labelsmooth.jax
 
     def answer(

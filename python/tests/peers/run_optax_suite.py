@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
-import labelsmooth.jax
 import optax.losses
 import pytest
 from optax.losses import _classification
+
+import labelsmooth.jax
 
 SELECTED = "SoftmaxCrossEntropy"
 calls: Counter[str] = Counter()

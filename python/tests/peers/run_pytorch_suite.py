@@ -11,9 +11,10 @@ before the file is read. How often it was called is printed, so that a run that 
 import sys
 from pathlib import Path
 
-import labelsmooth.torch
 import pytest
 import torch
+
+import labelsmooth.torch
 
 SELECTED = (
     "(cross_entropy and not binary and not linear) or test_CrossEntropyLoss or invalid_reduction_strings"

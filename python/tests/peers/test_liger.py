@@ -6,8 +6,8 @@ Liger compares with the logits' type.
 """
 
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
 from .oracle import assert_agree, batch, exact, ignore_some, ours
 
 SHAPES = [(24, 32000), (21, 32000), (63, 41), (4, 8)]

@@ -82,7 +82,8 @@ def test_smooth_labels(row, amount):
 )
 def test_several_class_axes_moved_last_and_reshaped(ask_library, axes):
     """optax takes a tuple of axes, whose classes are numbered in its order."""
-    optax = pytest.importorskip("optax")
+    import optax
+
     random = np.random.default_rng(44)
     logits = random.normal(size=(2, 3, 4, 5)).astype(np.float32)
     rows = [size for axis, size in enumerate(logits.shape) if axis not in {one % 4 for one in axes}]

@@ -3,12 +3,11 @@
 PyTorch that is installed: our values and gradients, in the logits and the soft targets, beside PyTorch's."""
 
 import pytest
-
-torch = pytest.importorskip("torch")
-pytest.importorskip("expecttest", reason="PyTorch's testing package needs it")
-import labelsmooth.torch
+import torch
 from torch.nn import functional as F
 from torch.testing._internal import common_methods_invocations, common_modules
+
+import labelsmooth.torch
 
 TYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
 OP = next(one for one in common_methods_invocations.op_db if one.name == "nn.functional.cross_entropy")

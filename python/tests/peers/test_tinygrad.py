@@ -36,7 +36,7 @@ def test_amounts(ask_library, soft, amount, reduction):
 @pytest.mark.parametrize("amount", [0.0, 0.3])
 @pytest.mark.parametrize("ignored", [int(LABELS[0]), 0, 3, 44])
 def test_ignored_classes(ask_library, ignored, amount):
-    kept = LABELS != ignored
+    kept = ignored != LABELS
     q = smoothed(one_hot(LABELS, 10), amount)
     loss, gradient = ask_library(LOGITS, LABELS, ignore_index=ignored, label_smoothing=amount)
     np.testing.assert_allclose(loss, losses(LOGITS, q)[kept].mean(), rtol=1e-12)

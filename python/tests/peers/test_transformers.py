@@ -7,16 +7,18 @@ import pytest
 
 @pytest.fixture
 def label_smoother():
-    pytest.importorskip("torch")
-    return pytest.importorskip("transformers.trainer_pt_utils").LabelSmoother
+    from transformers.trainer_pt_utils import LabelSmoother
+
+    return LabelSmoother
 
 
 @pytest.mark.parametrize("epsilon", [0.0, 0.1, 0.5])
 @pytest.mark.parametrize("items", [None, 17])
 @pytest.mark.parametrize("shift", [False, True])
 def test_label_smoother(label_smoother, epsilon, items, shift):
-    import labelsmooth.torch
     import torch
+
+    import labelsmooth.torch
 
     generator = torch.Generator().manual_seed(71)
     logits = torch.randn(3, 6, 11, generator=generator, dtype=torch.float64, requires_grad=True)
