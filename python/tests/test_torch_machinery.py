@@ -9,6 +9,7 @@ import pickle
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 import torch
@@ -193,7 +194,7 @@ class Losses(torch.utils.data.Dataset):
         return compute()[0]
 
 
-def test_fork_after_use():
+def fork_after_use():
     labelsmooth.set_threads(2)
     try:
         here = compute()
@@ -205,6 +206,12 @@ def test_fork_after_use():
         assert compute() == here
     finally:
         labelsmooth.set_threads(0)
+
+
+def test_fork_after_use():
+    """In a process of its own: beside other libraries' threads no fork is safe."""
+    code = "import test_torch_machinery; test_torch_machinery.fork_after_use()"
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, check=True, timeout=120)
 
 
 def test_same_bits_of_any_threads():
