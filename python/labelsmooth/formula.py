@@ -264,8 +264,6 @@ def reduce(xp: Any, settings: Settings, loss: Any, share: Any, counts: Any) -> A
     by = xp.sum(share if settings.denominator == "weights" else _as(counts, loss.dtype))
     if settings.empty == "error" and bool(by == 0):
         raise Error("labels", "no row counts, or their weights sum to 0, so there is no mean")
-    if (
-        settings.empty == "zero"
-    ):  # 1 where the quotient is not taken: a derivative of what is not taken is NaN
+    if settings.empty == "zero":  # 1 where the quotient is not taken, or its derivative would be NaN
         return xp.where(by == 0, 0.0, total / xp.where(by == 0, 1.0, by))
     return total / xp.where(by == 0, np.nan, by)
