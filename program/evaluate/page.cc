@@ -45,7 +45,8 @@ class EvaluationPage {
       rows.push_back({"/metrics/" + name, &named.back()});
     }
     std::string notes;
-    for (const json& warning : results_["warnings"]) notes += "<li>" + escape(warning) + "</li>\n";
+    for (const json& warning : results_["warnings"])
+      notes += "<li>" + escape(warning.get<std::string>()) + "</li>\n";
     const std::string input = results_["conventions"]["input"];
     return paragraph(say_("evaluate.intro", {{"counted", text(results_["counted"])},
                                              {"rows", text(results_["rows"])},
