@@ -251,7 +251,7 @@ void add_compare(CLI::App& app) {
       "compare", "models on the same rows: did it help, or would one temperature have done it?");
   verb->add_option("--labels", o->labels, "integers, the logits' shape without the classes")->required();
   verb->add_option(
-          "NAME=LOGITS", o->models,
+          "MODEL", o->models,
           "a model, and the (rows, classes) logits of its runs, one a seed: NAME=LOGITS[,LOGITS...]; "
           "the first is the reference, and runs are paired by position")
       ->required();
