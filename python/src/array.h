@@ -29,7 +29,7 @@ class Array {
   /// for, or read-only where it is written.
   Array(const char* argument, nb::handle object);
 
-  bool given() const { return data_ != nullptr || !shape_.empty() || given_; }
+  bool given() const { return given_; }
   DType dtype() const { return dtype_; }
   const std::vector<int64_t>& shape() const { return shape_; }
   int64_t size() const;

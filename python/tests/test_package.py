@@ -69,7 +69,7 @@ def test_version_is_the_programs() -> None:
 
 
 def test_module_is_of_the_stable_abi(wheel: Path) -> None:
-    assert wheel.name.endswith("-cp310-abi3-linux_x86_64.whl") or "-cp310-abi3-linux_" in wheel.name
+    assert "-cp310-abi3-linux_" in wheel.name
     names = zipfile.ZipFile(wheel).namelist()
     assert [name for name in names if name.endswith(".so")] == ["labelsmooth/_core.abi3.so"]
     for needed in ("labelsmooth/py.typed", "labelsmooth/_core.pyi", "labelsmooth/bin/labelsmooth"):
