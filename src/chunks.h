@@ -38,7 +38,7 @@ class Chunks {
   // The grid counts from class 0 of the whole, so that it does not depend on the shard, the batch or the
   // threads.
   Chunks(const Problem& problem, const Logits& logits)
-      : problem_(problem), options_(problem.options), logits_(logits), kernels_(kernels().of<T>()) {
+      : problem_(problem), options_(problem.options), logits_(logits), kernels_(kernels().of<T>().chunk) {
     const int64_t first = logits.class_begin, last = first + logits.classes;
     for (int64_t begin = first, end; begin < last; begin = end) {
       end = std::min(last, (begin / kChunk + 1) * kChunk);
@@ -60,6 +60,12 @@ class Chunks {
             std::vector<T>(dense ? size : 0),
             std::vector<T>(dlogits == nullptr || writes_in_place(*dlogits, accumulate) ? 0 : size)};
   }
+
+  /// What all rows sum over the first chunk, and its v: null where all are 1.
+  PriorSum prior_sum() const { return prior_sum_; }
+  const T* prior() const { return shared_v(chunks_.front()); }
+  double prior_mass() const { return chunks_.front().prior_mass; }
+  double prior_norm() const { return chunks_.front().prior_norm; }
 
   RowSummary summarize(const Row& row, bool entropy, Scratch& scratch) const {
     RowSummary summary;
@@ -88,7 +94,14 @@ class Chunks {
       }
       if (!in_place) write(row, chunk, dz, dlogits, accumulate);
     }
-    if (!accumulate) clear_padding(row, dlogits);
+    if (!accumulate) clear_padding(row.index, dlogits);
+  }
+
+  static void clear_padding(int64_t row, const Gradient& dlogits) {
+    with_storage(dlogits.dtype, [&]<class S>() {
+      for (int64_t k = dlogits.classes; k < dlogits.classes + dlogits.padding; ++k)
+        store(T{0}, static_cast<S*>(dlogits.data)[dlogits.index(row, k)]);
+    });
   }
 
  private:
@@ -379,13 +392,6 @@ class Chunks {
         S& element = to[k * dlogits.class_stride];
         store(accumulate ? dz[k] + load<T>(element) : dz[k], element);
       }
-    });
-  }
-
-  void clear_padding(const Row& row, const Gradient& dlogits) const {
-    with_storage(dlogits.dtype, [&]<class S>() {
-      for (int64_t k = dlogits.classes; k < dlogits.classes + dlogits.padding; ++k)
-        store(T{0}, static_cast<S*>(dlogits.data)[dlogits.index(row.index, k)]);
     });
   }
 

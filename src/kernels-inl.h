@@ -16,6 +16,7 @@
 
 #include "exp-inl.h"
 #include "kernels.h"
+#include "tile-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace labelsmooth::HWY_NAMESPACE {
@@ -58,13 +59,7 @@ class LaneSum {
     block_ = hn::Zero(d);
   }
   // Of the closed blocks; the order of the lanes is fixed.
-  HWY_INLINE double Value() const {
-    HWY_ALIGN double values[HWY_MAX_BYTES / sizeof(double)];
-    hn::Store(total_, D64(), values);
-    double sum = 0;
-    for (size_t i = 0; i < hn::Lanes(D64()); ++i) sum += values[i];
-    return sum;
-  }
+  HWY_INLINE double Value() const { return AddLanes(D64(), total_); }
 };
 
 // What a pass over x = z - max adds up.
@@ -203,17 +198,8 @@ HWY_INLINE void SummarizeChunk(const T* HWY_RESTRICT z, int64_t n, const T* HWY_
 
 template <class T>
 void Summarize(const T* z, int64_t n, PriorSum prior, const T* v, bool entropy, ChunkSums& sums) {
-  const auto run = [&]<PriorSum kPrior>() {
-    entropy ? SummarizeChunk<kPrior, true>(z, n, v, sums) : SummarizeChunk<kPrior, false>(z, n, v, sums);
-  };
-  switch (prior) {
-    case PriorSum::none:
-      return run.template operator()<PriorSum::none>();
-    case PriorSum::plain:
-      return run.template operator()<PriorSum::plain>();
-    case PriorSum::weighted:
-      return run.template operator()<PriorSum::weighted>();
-  }
+  with_sums(prior, entropy,
+            [&]<PriorSum kPrior, bool kEntropy>() { SummarizeChunk<kPrior, kEntropy>(z, n, v, sums); });
 }
 
 template <class T>
@@ -276,11 +262,15 @@ void Differentiate(const T* z, int64_t n, double max, double probability_factor,
       : DifferentiateChunk<true>(z, n, max, probability_factor, entropy_factor, prior_factor, v, dz);
 }
 
+template <class T>
+constexpr TypeKernels<T> kTypeKernels = {
+    {&Summarize<T>, &Dot<T>, &Differentiate<T>},
+    {static_cast<int64_t>(hn::MaxLanes(hn::ScalableTag<T>())), &PackTile<T>, &UnpackTile<T>, &TileMaxima<T>,
+     &TileExps<T>, &FinishTile<T>, &TotalTile<T>, &DifferentiateTile<T>}};
+
 // One table per instruction set; HWY_EXPORT collects them.
 inline const Kernels* TargetKernels() {
-  static constexpr Kernels kKernels = {nullptr,
-                                       {&Summarize<float>, &Dot<float>, &Differentiate<float>},
-                                       {&Summarize<double>, &Dot<double>, &Differentiate<double>}};
+  static constexpr Kernels kKernels = {nullptr, kTypeKernels<float>, kTypeKernels<double>};
   return &kKernels;
 }
 

@@ -5,6 +5,8 @@
 #include <cstdint>  // int64_t
 #include <vector>   // std::vector
 
+#include "tile.h"
+
 namespace labelsmooth {
 
 /// What a chunk's sum over the prior is: not needed, of z - max, or of v * (z - max).
@@ -14,6 +16,22 @@ struct ChunkSums {
   double max, tail, tail_z, prior_dot;  // as in RowSummary
   int64_t argmax;                       // within the chunk
 };
+
+/// Calls body.template operator()<PriorSum, bool>() for what is summed.
+template <class Body>
+void with_sums(PriorSum prior, bool entropy, const Body& body) {
+  const auto run = [&]<PriorSum kPrior>() {
+    entropy ? body.template operator()<kPrior, true>() : body.template operator()<kPrior, false>();
+  };
+  switch (prior) {
+    case PriorSum::none:
+      return run.template operator()<PriorSum::none>();
+    case PriorSum::plain:
+      return run.template operator()<PriorSum::plain>();
+    case PriorSum::weighted:
+      return run.template operator()<PriorSum::weighted>();
+  }
+}
 
 /// Contracts: n >= 1; v is (n,) for weighted sums, else null; results do not depend on alignment.
 template <class T>
@@ -28,12 +46,44 @@ struct ChunkKernels {
                    double prior_factor, const T* v, T* dz);
 };
 
+struct TileTotals {
+  double loss, nll;
+  int64_t correct;
+};
+
+/// Contracts: n >= 1 rows, rounded up to kTileLanes within the tile, all of which are written to: what lies
+/// past n is arbitrary. `width` is a multiple of kTileLanes, tile and rows are aligned as vectors want it.
+template <class T>
+struct TileKernels {
+  int64_t lanes;
+  /// Class k of row r is rows[r * stride + k].
+  void (*pack)(const T* rows, int64_t stride, int64_t n, int64_t classes, int64_t width, T* tile);
+  void (*unpack)(const T* tile, int64_t n, int64_t classes, int64_t width, T* rows, int64_t stride);
+  /// max and argmax; of rows with NaN some value or NaN.
+  void (*maxima)(const T* tile, int64_t n, int64_t classes, int64_t width, TileRows<T>& rows);
+  /// tail, tail_z and prior_dot over max; leaves exp(z - max) in the tile. `ahead` holds two.
+  void (*exps)(T* tile, int64_t n, int64_t classes, int64_t width, PriorSum prior, const T* v, bool entropy,
+               const Ahead* ahead, TileRows<T>& rows);
+  /// From the sums, the loss, and what the gradient needs. Whether all that counted rows got is finite.
+  bool (*finish)(int64_t n, double prior_mass, TileRows<T>& rows);
+  /// Sums over the rows that count.
+  TileTotals (*total)(int64_t n, const TileRows<T>& rows);
+  /// exp(z - max) to the gradient, but for the label's own element.
+  void (*gradient)(T* tile, int64_t n, int64_t classes, int64_t width, const T* v, const TileRows<T>& rows);
+};
+
+template <class T>
+struct TypeKernels {
+  ChunkKernels<T> chunk;
+  TileKernels<T> tile;
+};
+
 struct Kernels {
   const char* isa;
-  ChunkKernels<float> f32;
-  ChunkKernels<double> f64;
+  TypeKernels<float> f32;
+  TypeKernels<double> f64;
   template <class T>
-  const ChunkKernels<T>& of() const {
+  const TypeKernels<T>& of() const {
     if constexpr (sizeof(T) == 4) {
       return f32;
     } else {

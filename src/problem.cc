@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "problem.h"
 
-#include <algorithm>  // std::max
+#include <algorithm>  // std::min
 #include <cmath>      // std::isfinite
 #include <limits>     // std::numeric_limits
 #include <string>     // std::to_string
 
+#include "storage.h"
 #include "validate.h"
 
 namespace labelsmooth {
@@ -25,14 +26,25 @@ Problem::Problem(const Target& target, int64_t rows, int64_t classes, const Opti
     }
     mean_weight_ = static_cast<double>(sum / norm);
   }
+  count_rows();
+  if (options.empty == Empty::error && options.reduction == Reduction::mean && denominator() == 0) {
+    throw Error("labels", counted_ == 0 ? "no row counts, so there is no mean"
+                                        : "the counted rows' weights sum to 0, so there is no mean");
+  }
+}
+
+void Problem::count_rows() {
+  if (target.kind == Target::Kind::labels && rows_are_alike()) {
+    for_label_blocks(target.labels, [&](int64_t, std::span<const int64_t> block) {
+      for (const int64_t label : block) counted_ += label >= 0 && label != options.ignore_index;
+    });
+    weight_ = static_cast<double>(counted_);
+    return;
+  }
   for (int64_t row = 0; row < rows; ++row) {
     if (is_ignored(row)) continue;
     ++counted_;
     weight_ += denominator_weight(row);
-  }
-  if (options.empty == Empty::error && options.reduction == Reduction::mean && denominator() == 0) {
-    throw Error("labels", counted_ == 0 ? "no row counts, so there is no mean"
-                                        : "the counted rows' weights sum to 0, so there is no mean");
   }
 }
 
@@ -41,6 +53,21 @@ bool Problem::is_ignored(int64_t row) const {
   const int64_t ignored = *options.ignore_index;
   return target.labels.label(row) == ignored &&
          (target.kind != Target::Kind::mixed || target.second.label(row) == ignored);
+}
+
+void Problem::labels(int64_t begin, int64_t n, int64_t* to) const {
+  load_labels(target.labels, begin, n, to);
+  if (!options.ignore_index) return;
+  const int64_t ignored = *options.ignore_index;
+  for (int64_t i = 0; i < n; ++i) to[i] = to[i] == ignored ? -1 : to[i];
+}
+
+bool Problem::is_plain() const {
+  const Prior::Kind prior = options.smoothing.prior.kind;
+  const bool modified = options.scale != 1 || options.soft_cap != 0 || options.z_loss != 0 ||
+                        options.entropy_penalty != 0 || options.max_suppression != 0;
+  return target.kind == Target::Kind::labels && options.support == Support::all && !modified &&
+         (prior == Prior::Kind::uniform || prior == Prior::Kind::shared) && !may_oppose();
 }
 
 Row Problem::row(int64_t index) const {

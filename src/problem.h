@@ -37,6 +37,16 @@ class Problem {
   const int64_t rows, classes;
 
   Row row(int64_t index) const;
+  /// Labels of `n` rows, -1 of those that do not count.
+  void labels(int64_t begin, int64_t n, int64_t* to) const;
+  /// Whether a row is one label and a prior that all rows share, and its loss these two parts alone.
+  bool is_plain() const;
+  /// Whether counted rows differ in their labels alone.
+  bool rows_are_alike() const {
+    return options.class_weights.empty() && options.row_weights.empty() && !amounts_vary() &&
+           options.weighting == Weighting::per_term;
+  }
+  const Affine& shared_affine() const { return affine_; }
   bool has_labels() const { return target.kind != Target::Kind::dense || !target.labels.empty(); }
   bool is_dense() const { return target.kind == Target::Kind::dense; }
   double class_weight(int64_t k) const {
@@ -63,6 +73,7 @@ class Problem {
   bool zero_gradient(const Row& row) const;
 
  private:
+  void count_rows();
   bool is_ignored(int64_t row) const;
   double amount(int64_t row) const;
   double row_weight(int64_t row) const {

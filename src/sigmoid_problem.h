@@ -32,13 +32,13 @@ void for_blocks(int64_t classes, const Body& body) {
 template <class Sum, class Body>
 Sum sum_rows(const Logits& logits, const Body& body) {
   const int64_t group_rows = std::max<int64_t>(1, kGroupElements / logits.classes);
-  return sum_groups<Sum>(logits.rows(), group_rows, logits.rows() * logits.classes,
-                         [&](int64_t begin, int64_t end) {
-                           Block block;
-                           Sum sum;
-                           for (int64_t row = begin; row < end; ++row) sum.add(body(row, block));
-                           return sum;
-                         });
+  return sum_groups<Sum>(
+      logits.rows(), group_rows, logits.rows() * logits.classes, [] { return Block(); },
+      [&](int64_t begin, int64_t end, Block& block) {
+        Sum sum;
+        for (int64_t row = begin; row < end; ++row) sum.add(body(row, block));
+        return sum;
+      });
 }
 
 /// What counts, in numbers.

@@ -2,6 +2,9 @@
 // Elements as they lie in memory (f32, f64, f16, bf16) and as the kernels compute with them (f32 or f64).
 #pragma once
 
+#include <algorithm>    // std::min
+#include <cstdint>      // int64_t
+#include <span>         // std::span
 #include <type_traits>  // std::is_same_v
 
 #include "half.h"
@@ -43,6 +46,44 @@ auto with_storage(DType dtype, const Body& body) {
       return body.template operator()<bf16>();
     default:
       return body.template operator()<float>();
+  }
+}
+
+/// Elements [begin, begin + n) as Vector::label reads them.
+inline void load_labels(const Vector& labels, int64_t begin, int64_t n, int64_t* to) {
+  const auto copy = [&]<class S>(S) {
+    const S* from = static_cast<const S*>(labels.data) + begin;
+    for (int64_t i = 0; i < n; ++i) to[i] = static_cast<int64_t>(from[i]);
+  };
+  switch (labels.dtype) {
+    case DType::i8:
+      return copy(int8_t());
+    case DType::u8:
+      return copy(uint8_t());
+    case DType::i16:
+      return copy(int16_t());
+    case DType::u16:
+      return copy(uint16_t());
+    case DType::i32:
+      return copy(int32_t());
+    case DType::u32:
+      return copy(uint32_t());
+    case DType::i64:
+      return copy(int64_t());
+    default:
+      for (int64_t i = 0; i < n; ++i) to[i] = labels.label(begin + i);
+  }
+}
+
+/// body(begin, labels) over all of them, a block at a time.
+template <class Body>
+void for_label_blocks(const Vector& labels, const Body& body) {
+  constexpr int64_t kBlock = 512;
+  int64_t block[kBlock];
+  for (int64_t begin = 0; begin < labels.size; begin += kBlock) {
+    const int64_t n = std::min(kBlock, labels.size - begin);
+    load_labels(labels, begin, n, block);
+    body(begin, std::span<const int64_t>(block, static_cast<size_t>(n)));
   }
 }
 

@@ -23,13 +23,15 @@ struct Totals {
   }
 };
 
-/// body(begin, end) -> Sum of those rows, `group_rows` at a time, over threads.
-template <class Sum, class Body>
-Sum sum_groups(int64_t rows, int64_t group_rows, int64_t elements, const Body& body) {
+/// body(begin, end, scratch) -> Sum of those rows, `group_rows` at a time, over threads, each with a scratch.
+template <class Sum, class MakeScratch, class Body>
+Sum sum_groups(int64_t rows, int64_t group_rows, int64_t elements, const MakeScratch& make_scratch,
+               const Body& body) {
   std::vector<Sum> groups(static_cast<size_t>((rows + group_rows - 1) / group_rows));
   parallel_for(static_cast<int64_t>(groups.size()), elements, [&](int64_t begin, int64_t end) {
+    auto scratch = make_scratch();
     for (int64_t group = begin; group < end; ++group)
-      groups[group] = body(group * group_rows, std::min(rows, (group + 1) * group_rows));
+      groups[group] = body(group * group_rows, std::min(rows, (group + 1) * group_rows), scratch);
   });
   Sum sum;
   for (const Sum& group : groups) sum.add(group);

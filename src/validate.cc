@@ -4,8 +4,11 @@
 #include <algorithm>  // std::equal, std::max, std::min, std::sort
 #include <cmath>      // std::isfinite
 #include <cstdlib>    // std::abs
+#include <span>       // std::span
 #include <string>     // std::to_string
 #include <vector>     // std::vector
+
+#include "storage.h"
 
 namespace labelsmooth {
 namespace {
@@ -94,15 +97,19 @@ void check_label_type(const char* argument, const Vector& labels, int64_t rows) 
 // Every label is a class; `other`, where given, is the mixed second: a row counts unless both are ignored.
 void check_labels(const Vector& labels, const Vector& other, int64_t total_classes, const Options& options) {
   const auto ignored = [&](int64_t label) { return options.ignore_index && label == *options.ignore_index; };
-  for (int64_t row = 0; row < labels.size; ++row) {
-    const int64_t label = labels.label(row);
-    if (ignored(label) && (other.empty() || ignored(other.label(row)))) continue;
-    if (label >= 0 && label < total_classes) continue;
-    std::string allowed = "0 to " + text(total_classes - 1);
-    if (options.ignore_index) allowed += " and the ignored " + text(*options.ignore_index);
-    if (!other.empty()) allowed += " (for both labels)";
-    throw Error("labels", "row " + text(row) + " has " + text(label) + ", " + allowed + " are allowed", row);
-  }
+  const auto allowed = [&](int64_t label) { return label >= 0 && label < total_classes; };
+  const auto check = [&](int64_t row, int64_t label) {
+    if (allowed(label) || (ignored(label) && (other.empty() || ignored(other.label(row))))) return;
+    std::string what = "0 to " + text(total_classes - 1);
+    if (options.ignore_index) what += " and the ignored " + text(*options.ignore_index);
+    if (!other.empty()) what += " (for both labels)";
+    throw Error("labels", "row " + text(row) + " has " + text(label) + ", " + what + " are allowed", row);
+  };
+  for_label_blocks(labels, [&](int64_t begin, std::span<const int64_t> block) {
+    bool all = true;
+    for (const int64_t label : block) all &= allowed(label);
+    for (size_t i = 0; !all && i < block.size(); ++i) check(begin + static_cast<int64_t>(i), block[i]);
+  });
 }
 
 void check_prior(const Target& target, int64_t rows, int64_t total_classes, const Options& options,

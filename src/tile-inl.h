@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: MIT
+// The tile's kernels, written once for every instruction set and both types. Every lane is a row, so nothing
+// that a row's neighbours hold can reach its bits.
+
+#if defined(LABELSMOOTH_TILE_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef LABELSMOOTH_TILE_INL_H
+#undef LABELSMOOTH_TILE_INL_H
+#else
+#define LABELSMOOTH_TILE_INL_H
+#endif
+
+#include <hwy/cache_control.h>
+#include <hwy/highway.h>
+
+#include <algorithm>  // std::min
+
+#include "exp-inl.h"
+#include "kernels.h"
+#include "log1p-inl.h"
+#include "tile.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace labelsmooth::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// ---- rows to tile and back ----
+
+// Classes that lie in a 128-bit block; 1 where vectors are shorter, and nothing is transposed.
+template <class T>
+constexpr int64_t kBlockClasses = HWY_TARGET == HWY_SCALAR ? 1 : 16 / sizeof(T);
+
+#if HWY_TARGET != HWY_SCALAR
+// Block b holds kBlockClasses classes of row b * kBlockClasses.
+template <class D, class T = hn::TFromD<D>>
+HWY_INLINE hn::Vec<D> LoadBlocks(D d, const T* from, int64_t stride) {
+  constexpr auto kLanes = static_cast<int64_t>(hn::MaxLanes(D()));
+  if constexpr (kLanes <= kBlockClasses<T>) {
+    return hn::LoadU(d, from);
+  } else {
+    const hn::Half<D> half;
+    return hn::Combine(d, LoadBlocks(half, from + kLanes / 2 * stride, stride),
+                       LoadBlocks(half, from, stride));
+  }
+}
+template <class D, class T = hn::TFromD<D>>
+HWY_INLINE void StoreBlocks(hn::Vec<D> v, D d, T* to, int64_t stride) {
+  constexpr auto kLanes = static_cast<int64_t>(hn::MaxLanes(D()));
+  if constexpr (kLanes <= kBlockClasses<T>) {
+    hn::StoreU(v, d, to);
+  } else {
+    const hn::Half<D> half;
+    StoreBlocks(hn::LowerHalf(half, v), half, to, stride);
+    StoreBlocks(hn::UpperHalf(half, v), half, to + kLanes / 2 * stride, stride);
+  }
+}
+
+// Within each block: lane j of vector i becomes lane i of vector j.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE void TransposeBlocks(D d, V* v) {
+  if constexpr (sizeof(hn::TFromD<D>) == 8) {
+    const V low = hn::InterleaveLower(d, v[0], v[1]);
+    v[1] = hn::InterleaveUpper(d, v[0], v[1]);
+    v[0] = low;
+  } else {
+    const hn::RepartitionToWide<hn::RebindToUnsigned<D>> wide;
+    const auto low01 = hn::BitCast(wide, hn::InterleaveLower(d, v[0], v[1]));
+    const auto high01 = hn::BitCast(wide, hn::InterleaveUpper(d, v[0], v[1]));
+    const auto low23 = hn::BitCast(wide, hn::InterleaveLower(d, v[2], v[3]));
+    const auto high23 = hn::BitCast(wide, hn::InterleaveUpper(d, v[2], v[3]));
+    v[0] = hn::BitCast(d, hn::InterleaveLower(wide, low01, low23));
+    v[1] = hn::BitCast(d, hn::InterleaveUpper(wide, low01, low23));
+    v[2] = hn::BitCast(d, hn::InterleaveLower(wide, high01, high23));
+    v[3] = hn::BitCast(d, hn::InterleaveUpper(wide, high01, high23));
+  }
+}
+
+#endif
+
+// Calls block(row, class) for blocks of a vector's width of rows and kBlockClasses classes, the last of which
+// may overlap its neighbour, then element(row, class) for what is left.
+template <class T, class Block, class Element>
+HWY_INLINE void ForEachBlock(int64_t n, int64_t classes, const Block& block, const Element& element) {
+  constexpr int64_t kBlock = kBlockClasses<T>;
+  int64_t row = 0;
+  if constexpr (kBlock > 1) {
+    const auto lanes = static_cast<int64_t>(hn::Lanes(hn::ScalableTag<T>()));
+    for (; classes >= kBlock && row + lanes <= n; row += lanes) {
+      for (int64_t k = 0; k < classes; k += kBlock) block(row, std::min(k, classes - kBlock));
+    }
+  }
+  for (; row < n; ++row) {
+    for (int64_t k = 0; k < classes; ++k) element(row, k);
+  }
+}
+
+template <class T>
+void PackTile(const T* HWY_RESTRICT rows, int64_t stride, int64_t n, int64_t classes, int64_t width,
+              T* HWY_RESTRICT tile) {
+  ForEachBlock<T>(
+      n, classes,
+      [&]([[maybe_unused]] int64_t row, [[maybe_unused]] int64_t k) {
+#if HWY_TARGET != HWY_SCALAR
+        const hn::ScalableTag<T> d;
+        hn::Vec<decltype(d)> v[kBlockClasses<T>];
+        for (int64_t i = 0; i < kBlockClasses<T>; ++i)
+          v[i] = LoadBlocks(d, rows + (row + i) * stride + k, stride);
+        TransposeBlocks(d, v);
+        for (int64_t i = 0; i < kBlockClasses<T>; ++i) hn::StoreU(v[i], d, tile + (k + i) * width + row);
+#endif
+      },
+      [&](int64_t row, int64_t k) { tile[k * width + row] = rows[row * stride + k]; });
+}
+
+template <class T>
+void UnpackTile(const T* HWY_RESTRICT tile, int64_t n, int64_t classes, int64_t width, T* HWY_RESTRICT rows,
+                int64_t stride) {
+  ForEachBlock<T>(
+      n, classes,
+      [&]([[maybe_unused]] int64_t row, [[maybe_unused]] int64_t k) {
+#if HWY_TARGET != HWY_SCALAR
+        const hn::ScalableTag<T> d;
+        hn::Vec<decltype(d)> v[kBlockClasses<T>];
+        for (int64_t i = 0; i < kBlockClasses<T>; ++i) v[i] = hn::LoadU(d, tile + (k + i) * width + row);
+        TransposeBlocks(d, v);
+        for (int64_t i = 0; i < kBlockClasses<T>; ++i)
+          StoreBlocks(v[i], d, rows + (row + i) * stride + k, stride);
+#endif
+      },
+      [&](int64_t row, int64_t k) { rows[row * stride + k] = tile[k * width + row]; });
+}
+
+// ---- sums ----
+
+// Lanes of T as lanes of double: the lower and the upper half, the same twice where there is one lane.
+template <class D>
+struct Wide {
+  using D64 = hn::ScalableTag<double>;
+  static constexpr bool kSame = sizeof(hn::TFromD<D>) == 8 || HWY_TARGET == HWY_SCALAR;
+  static constexpr int kParts = kSame ? 1 : 2;
+  hn::Vec<D64> part[kParts];
+
+  static HWY_INLINE Wide Of([[maybe_unused]] D d, hn::Vec<D> x) {
+    Wide wide;
+    if constexpr (sizeof(hn::TFromD<D>) == 8) {
+      wide.part[0] = x;
+    } else {
+#if HWY_TARGET == HWY_SCALAR
+      wide.part[0] = hn::PromoteTo(D64(), x);
+#else
+      const hn::Half<D> half;
+      wide.part[0] = hn::PromoteTo(D64(), hn::LowerHalf(half, x));
+      wide.part[1] = hn::PromoteTo(D64(), hn::UpperHalf(half, x));
+#endif
+    }
+    return wide;
+  }
+};
+
+// A sum per lane: in T over the classes of a block, in double above.
+template <class D>
+class RowSum {
+  using D64 = hn::ScalableTag<double>;
+  hn::Vec<D> block_;
+  Wide<D> total_;
+
+ public:
+  explicit HWY_INLINE RowSum(D d) : block_(hn::Zero(d)), total_(Wide<D>::Of(d, hn::Zero(d))) {}
+  HWY_INLINE void Add(hn::Vec<D> x) { block_ = hn::Add(block_, x); }
+  HWY_INLINE void MulAdd(hn::Vec<D> x, hn::Vec<D> y) { block_ = hn::MulAdd(x, y, block_); }
+  HWY_INLINE void CloseBlock(D d) {
+    const Wide<D> wide = Wide<D>::Of(d, block_);
+    for (int i = 0; i < Wide<D>::kParts; ++i) total_.part[i] = hn::Add(total_.part[i], wide.part[i]);
+    block_ = hn::Zero(d);
+  }
+  HWY_INLINE void StoreTo(double* to) const {
+    for (int i = 0; i < Wide<D>::kParts; ++i)
+      hn::Store(total_.part[i], D64(), to + static_cast<size_t>(i) * hn::Lanes(D64()));
+  }
+};
+
+// The order of the lanes is fixed.
+template <class D64>
+HWY_INLINE double AddLanes(D64 d, hn::Vec<D64> x) {
+  HWY_ALIGN double values[HWY_MAX_BYTES / sizeof(double)];
+  hn::Store(x, d, values);
+  double sum = 0;
+  for (size_t i = 0; i < hn::Lanes(d); ++i) sum += values[i];
+  return sum;
+}
+
+// max and argmax of each row; of a row with NaN some value or NaN.
+template <class T>
+void TileMaxima(const T* HWY_RESTRICT tile, int64_t n, int64_t classes, int64_t width, TileRows<T>& rows) {
+  const hn::ScalableTag<T> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  for (int64_t row = 0; row < n; row += lanes) {
+    auto max = hn::Load(d, tile + row);
+    auto argmax = hn::Zero(d);
+    for (int64_t k = 1; k < classes; ++k) {
+      const auto z = hn::Load(d, tile + k * width + row);
+      const auto larger = hn::Gt(z, max);
+      max = hn::IfThenElse(larger, z, max);
+      argmax = hn::IfThenElse(larger, hn::Set(d, static_cast<T>(k)), argmax);
+    }
+    hn::Store(max, d, rows.max + row);
+    hn::Store(argmax, d, rows.argmax + row);
+  }
+}
+
+constexpr int64_t kBlockTerms = 16;  // added up in T before they move on to double
+
+template <PriorSum kPrior, bool kEntropy, class T>
+HWY_INLINE void SumTile(T* HWY_RESTRICT tile, int64_t n, int64_t classes, int64_t width,
+                        const T* HWY_RESTRICT v, const Ahead* ahead, TileRows<T>& rows) {
+  const hn::ScalableTag<T> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  for (int64_t row = 0; row < n; row += lanes) {
+    const auto max = hn::Load(d, rows.max + row), argmax = hn::Load(d, rows.argmax + row);
+    RowSum<decltype(d)> tail(d), tail_z(d), prior_dot(d);
+    for (int64_t begin = 0; begin < classes; begin += kBlockTerms) {
+      const int64_t end = std::min(classes, begin + kBlockTerms);
+      for (int64_t k = begin; k < end; ++k) {
+        const auto x = hn::Sub(hn::Load(d, tile + k * width + row), max);
+        const auto e = ExpNonPositive(d, x);
+        hn::Store(e, d, tile + k * width + row);
+        for (int i = 0; i < 2; ++i)
+          hwy::Prefetch(ahead[i].from + row * ahead[i].row_step + k * ahead[i].class_step);
+        tail.Add(hn::IfThenElseZero(hn::Ne(argmax, hn::Set(d, static_cast<T>(k))), e));
+        // Where e is 0, x may be -inf: bound x so that the product is 0 too.
+        if constexpr (kEntropy) tail_z.MulAdd(hn::Max(x, hn::Set(d, 2 * ExpConstants<T>::kLeast)), e);
+        if constexpr (kPrior == PriorSum::plain) prior_dot.Add(x);
+        if constexpr (kPrior == PriorSum::weighted) {
+          const auto weight = hn::Set(d, v[k]);
+          prior_dot.MulAdd(weight, hn::IfThenElseZero(hn::Ne(weight, hn::Zero(d)), x));
+        }
+      }
+      tail.CloseBlock(d);
+      if constexpr (kEntropy) tail_z.CloseBlock(d);
+      if constexpr (kPrior != PriorSum::none) prior_dot.CloseBlock(d);
+    }
+    tail.StoreTo(rows.tail + row);
+    if constexpr (kEntropy) tail_z.StoreTo(rows.tail_z + row);
+    prior_dot.StoreTo(rows.prior_dot + row);
+  }
+}
+
+template <class T>
+void TileExps(T* tile, int64_t n, int64_t classes, int64_t width, PriorSum prior, const T* v, bool entropy,
+              const Ahead* ahead, TileRows<T>& rows) {
+  with_sums(prior, entropy, [&]<PriorSum kPrior, bool kEntropy>() {
+    SumTile<kPrior, kEntropy>(tile, n, classes, width, v, ahead, rows);
+  });
+}
+
+// ---- finish ----
+
+// A row's T as lanes of double.
+template <class D64, class T>
+HWY_INLINE hn::Vec<D64> LoadWide(D64 d, const T* from) {
+  if constexpr (sizeof(T) == 8) {
+    return hn::Load(d, from);
+  } else {
+    return hn::PromoteTo(d, hn::Load(hn::Rebind<T, D64>(), from));
+  }
+}
+template <class D64, class T>
+HWY_INLINE void StoreNarrow(hn::Vec<D64> x, D64 d, T* to) {
+  if constexpr (sizeof(T) == 8) {
+    hn::Store(x, d, to);
+  } else {
+    const hn::Rebind<T, D64> narrow;
+    hn::Store(hn::DemoteTo(narrow, x), narrow, to);
+  }
+}
+
+// The formulas of docs/math.md for one label a row, a row to a lane, in double.
+template <class T>
+bool FinishTile(int64_t n, double prior_mass, TileRows<T>& rows) {
+  const hn::ScalableTag<double> d;
+  const auto zero = hn::Zero(d), one = hn::Set(d, 1.0), mass = hn::Set(d, prior_mass);
+  auto not_finite = zero;  // NaN once something was not
+  for (int64_t row = 0; row < n; row += static_cast<int64_t>(hn::Lanes(d))) {
+    const auto label = LoadWide(d, rows.label + row);
+    const auto counts = hn::Ge(label, zero);
+    const auto tail = hn::Load(d, rows.tail + row), label_dot = hn::Load(d, rows.label_dot + row);
+    const auto a = hn::Load(d, rows.a + row), b = hn::Load(d, rows.b + row);
+    const auto q = hn::MulAdd(b, mass, a), log_sum = Log1p(d, tail);
+    const auto prior_dot = hn::Load(d, rows.prior_dot + row);
+    const auto loss = hn::NegMulAdd(b, prior_dot, hn::NegMulAdd(a, label_dot, hn::Mul(q, log_sum)));
+    hn::Store(log_sum, d, rows.log_sum + row);
+    hn::Store(hn::Sub(log_sum, label_dot), d, rows.nll + row);
+    hn::Store(hn::Mul(hn::Load(d, rows.weight + row), loss), d, rows.loss + row);
+    const auto sums = hn::Add(hn::Add(tail, label_dot), hn::Add(prior_dot, LoadWide(d, rows.max + row)));
+    not_finite = hn::Add(not_finite, hn::IfThenElseZero(counts, hn::Mul(zero, sums)));
+
+    const auto factor = hn::IfThenElseZero(counts, hn::Load(d, rows.factor + row));
+    const auto inverse = hn::Div(one, hn::Add(one, tail)), label_prior = hn::Load(d, rows.label_prior + row);
+    const auto p = hn::Mul(LoadWide(d, rows.label_exp + row), inverse);
+    // At the max p - 1 is -tail / (1 + tail), which is free of cancellation.
+    const auto at_max = hn::MulSub(b, hn::MulSub(mass, p, label_prior), hn::Mul(hn::Mul(a, tail), inverse));
+    const auto elsewhere = hn::NegMulAdd(b, label_prior, hn::MulSub(q, p, a));
+    const auto is_max = hn::And(hn::Eq(label, LoadWide(d, rows.argmax + row)), hn::Le(tail, one));
+    // A row whose gradient is 0 may hold NaN.
+    const auto dead = hn::Eq(factor, zero);
+    StoreNarrow(hn::IfThenZeroElse(dead, hn::Mul(factor, hn::Mul(q, inverse))), d, rows.share + row);
+    StoreNarrow(hn::Mul(factor, b), d, rows.prior_factor + row);
+    StoreNarrow(hn::IfThenZeroElse(dead, hn::Mul(factor, hn::IfThenElse(is_max, at_max, elsewhere))), d,
+                rows.label_gradient + row);
+  }
+  return hn::AllTrue(d, hn::Eq(not_finite, zero));
+}
+
+template <class T>
+TileTotals TotalTile(int64_t n, const TileRows<T>& rows) {
+  const hn::ScalableTag<double> d;
+  auto loss = hn::Zero(d), nll = hn::Zero(d), correct = hn::Zero(d);
+  for (int64_t row = 0; row < n; row += static_cast<int64_t>(hn::Lanes(d))) {
+    const auto label = LoadWide(d, rows.label + row);
+    const auto counts = hn::Ge(label, hn::Zero(d));
+    loss = hn::Add(loss, hn::IfThenElseZero(counts, hn::Load(d, rows.loss + row)));
+    nll = hn::Add(nll, hn::IfThenElseZero(counts, hn::Load(d, rows.nll + row)));
+    const auto hit = hn::And(counts, hn::Eq(label, LoadWide(d, rows.argmax + row)));
+    correct = hn::Add(correct, hn::IfThenElseZero(hit, hn::Set(d, 1.0)));
+  }
+  return {AddLanes(d, loss), AddLanes(d, nll), static_cast<int64_t>(AddLanes(d, correct))};
+}
+
+// ---- gradient ----
+
+template <class T>
+void DifferentiateTile(T* HWY_RESTRICT tile, int64_t n, int64_t classes, int64_t width,
+                       const T* HWY_RESTRICT v, const TileRows<T>& rows) {
+  const hn::ScalableTag<T> d;
+  for (int64_t row = 0; row < n; row += static_cast<int64_t>(hn::Lanes(d))) {
+    const auto share = hn::Load(d, rows.share + row), factor = hn::Load(d, rows.prior_factor + row);
+    // Rows whose gradient is 0 may hold NaN.
+    const auto dead = hn::And(hn::Eq(share, hn::Zero(d)), hn::Eq(factor, hn::Zero(d)));
+    for (int64_t k = 0; k < classes; ++k) {
+      T* to = tile + k * width + row;
+      const auto prior = v == nullptr ? factor : hn::Mul(factor, hn::Set(d, v[k]));
+      hn::Store(hn::IfThenZeroElse(dead, hn::MulSub(hn::Load(d, to), share, prior)), d, to);
+    }
+  }
+}
+
+}  // namespace labelsmooth::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: MIT
+// The rows of a batch, a tile at a time (tile.h): for problems whose row is one label and a prior that all
+// rows share. What a lane of plain arithmetic does not get right, rows with NaN, infinity or sums that
+// overflow, goes the way of chunks.h.
+#pragma once
+
+#include <hwy/aligned_allocator.h>
+
+#include <algorithm>  // std::clamp, std::fill_n, std::min
+#include <cmath>      // std::isfinite
+#include <cstdint>    // int64_t
+#include <memory>     // std::make_unique, std::unique_ptr
+#include <new>        // std::bad_alloc
+#include <span>       // std::span
+#include <vector>     // std::vector
+
+#include "chunks.h"
+#include "kernels.h"
+#include "problem.h"
+#include "storage.h"
+
+namespace labelsmooth {
+
+constexpr int64_t kTileElements = 4096;  // 16 KiB of f32, which leaves half of an L1 cache
+
+// Classes up to which tiles are the faster way: where they are contiguous, and where they are not.
+constexpr int64_t kMostContiguous = 255, kMostScattered = 4096;
+
+/// Rows to a tile, whatever the instruction set.
+inline int64_t tile_width(int64_t classes) {
+  return std::clamp<int64_t>(kTileElements / classes / kTileLanes * kTileLanes, kTileLanes, kTileRows);
+}
+
+/// Whether a lane's sums are the row's: all of them finite, or not needed.
+template <class T>
+bool is_regular(const TileRows<T>& rows, int64_t i) {
+  return rows.label[i] < 0 ||
+         std::isfinite(rows.max[i] + rows.tail[i] + rows.label_dot[i] + rows.prior_dot[i]);
+}
+
+/// What the rows of a plain problem are asked for.
+class TileFacts {
+ public:
+  TileFacts(const Problem& problem, const Upstream& upstream, double prior_norm)
+      : problem_(problem),
+        upstream_(upstream),
+        prior_norm_(prior_norm),
+        alike_(problem.rows_are_alike() && upstream.rows.empty()) {}
+
+  /// Once for all tiles.
+  template <class T>
+  void start(TileRows<T>& rows) const {
+    std::fill_n(rows.label_prior, kTileRows, 1);
+    Row row;  // what all are asked for where they are alike
+    row.affine = problem_.shared_affine();
+    for (int64_t i = 0; i < kTileRows; ++i) ask(row, i, rows);
+  }
+
+  template <class T>
+  void fill(int64_t begin, int64_t n, TileRows<T>& rows) const {
+    int64_t labels[kTileRows];
+    problem_.labels(begin, n, labels);
+    for (int64_t i = 0; i < n; ++i) rows.label[i] = static_cast<T>(labels[i]);
+    std::fill(rows.label + n, rows.label + kTileRows, T{-1});
+    for (int64_t i = 0; !alike_ && i < n; ++i) {
+      if (labels[i] >= 0) ask(problem_.row(begin + i), i, rows);
+    }
+  }
+
+ private:
+  template <class T>
+  void ask(const Row& row, int64_t i, TileRows<T>& rows) const {
+    rows.a[i] = row.affine.a;
+    rows.b[i] = row.affine.b == 0 ? 0 : row.affine.b / prior_norm_;
+    rows.weight[i] = row.weight;
+    const bool has_upstream = row.index < upstream_.rows.size || upstream_.rows.empty();
+    rows.factor[i] = !has_upstream || problem_.zero_gradient(row) ? 0 : problem_.factor(upstream_, row);
+  }
+
+  const Problem& problem_;
+  const Upstream& upstream_;
+  double prior_norm_;
+  bool alike_;
+};
+
+/// T: float or double, the type that the kernels compute with.
+template <class T>
+class Tiles {
+ public:
+  /// Whether rows go by tiles: where vectors of their own would be short, or of scattered classes.
+  static bool serve(const Problem& problem, const Logits& logits) {
+    const bool scattered = logits.class_stride != 1;
+    return problem.is_plain() && logits.classes == problem.classes &&
+           logits.classes <= (scattered ? kMostScattered : kMostContiguous);
+  }
+
+  Tiles(const Problem& problem, const Logits& logits, const Upstream& upstream, const Chunks<T>& chunks)
+      : problem_(problem),
+        logits_(logits),
+        chunks_(chunks),
+        kernels_(kernels().of<T>().tile),
+        facts_(problem, upstream, chunks.prior_norm()),
+        width_(tile_width(logits.classes)) {
+    // Rows of one stride, and how many of them make tiles.
+    span_ = logits.inner == 1 ? logits.outer : logits.inner;
+    stride_ = stride(logits);
+    per_span_ = (span_ + width_ - 1) / width_;
+  }
+
+  int64_t count() const { return span_ == 0 ? 0 : problem_.rows / span_ * per_span_; }
+
+  /// Room for one tile; each thread has its own.
+  struct Scratch {
+    std::unique_ptr<TileRows<T>> rows = std::make_unique<TileRows<T>>();
+    hwy::AlignedFreeUniquePtr<T[]> tile;
+    std::vector<T> staged;  // rows as the kernels compute with them
+    typename Chunks<T>::Scratch chunk;
+    int64_t begin = 0, n = 0;  // the rows in the tile
+  };
+  Scratch scratch() const {
+    Scratch scratch;
+    const auto size = static_cast<size_t>(width_ * logits_.classes);
+    scratch.tile = hwy::AllocateAligned<T>(size);
+    if (!scratch.tile) throw std::bad_alloc();
+    std::fill_n(scratch.tile.get(), size, T{0});
+    scratch.staged.resize(size);
+    scratch.chunk = chunks_.scratch();
+    facts_.start(*scratch.rows);
+    return scratch;
+  }
+
+  /// Sums of a tile's rows, and exp(z - max). `dlogits`, where given, will be written.
+  void load(int64_t tile, bool entropy, const Gradient* dlogits, Scratch& scratch) const {
+    scratch.begin = begin(tile);
+    scratch.n = std::min(width_, span_ - tile % per_span_ * width_);
+    TileRows<T>& rows = *scratch.rows;
+    pack(scratch);
+    kernels_.maxima(scratch.tile.get(), scratch.n, logits_.classes, width_, rows);
+    facts_.fill(scratch.begin, scratch.n, rows);
+    take_labels(scratch);
+    const Ahead next[2] = {ahead(logits_, begin(std::min(tile + 1, count() - 1))),
+                           dlogits == nullptr ? Ahead() : ahead(*dlogits, scratch.begin)};
+    kernels_.exps(scratch.tile.get(), scratch.n, logits_.classes, width_, chunks_.prior_sum(),
+                  chunks_.prior(), entropy, next, rows);
+    for (int64_t i = 0; i < scratch.n; ++i)
+      rows.label_exp[i] = element(scratch, i, std::max<int64_t>(static_cast<int64_t>(rows.label[i]), 0));
+  }
+  RowSummary summary(const TileRows<T>& rows, int64_t i) const {
+    RowSummary summary;
+    if (rows.label[i] < 0) return summary;
+    const bool prior = chunks_.prior_sum() != PriorSum::none;
+    summary.max = rows.max[i], summary.tail = rows.tail[i], summary.tail_z = rows.tail_z[i];
+    summary.label_dot = rows.label_dot[i], summary.label_mass = 1, summary.prior_dot = rows.prior_dot[i];
+    summary.prior_mass = prior ? chunks_.prior_mass() : 0,
+    summary.prior_norm = prior ? chunks_.prior_norm() : 0;
+    summary.argmax = static_cast<int64_t>(rows.argmax[i]), summary.classes = problem_.classes;
+    return summary;
+  }
+
+  /// The sums of rows that are finished already.
+  void take(std::span<const RowSummary> summaries, Scratch& scratch) const {
+    TileRows<T>& rows = *scratch.rows;
+    for (int64_t i = 0; i < scratch.n; ++i) {
+      const RowSummary& summary = summaries[scratch.begin + i];
+      rows.tail[i] = summary.tail, rows.label_dot[i] = summary.label_dot,
+      rows.prior_dot[i] = summary.prior_dot;
+    }
+  }
+
+  /// The gradient of a loaded tile, in the tile.
+  void gradient(Scratch& scratch) const {
+    TileRows<T>& rows = *scratch.rows;
+    kernels_.gradient(scratch.tile.get(), scratch.n, logits_.classes, width_, chunks_.prior(), rows);
+    for (int64_t i = 0; i < scratch.n; ++i) {
+      if (rows.label[i] >= 0)
+        element(scratch, i, static_cast<int64_t>(rows.label[i])) = rows.label_gradient[i];
+    }
+  }
+  /// The gradient of a row that chunks.h has summarized, into its place in the tile.
+  void gradient(const Row& row, const RowSummary& summary, double factor, Scratch& scratch) const {
+    Gradient one(scratch.staged.data(), problem_.rows, logits_.classes);
+    one.outer_stride = 0;  // every row there
+    chunks_.gradient(row, summary, factor, one, false, scratch.chunk);
+    for (int64_t k = 0; k < logits_.classes; ++k)
+      element(scratch, row.index - scratch.begin, k) = scratch.staged[k];
+  }
+  void write(const Gradient& dlogits, bool accumulate, Scratch& scratch) const {
+    unpack(dlogits, accumulate, scratch);
+    for (int64_t i = 0; !accumulate && dlogits.padding > 0 && i < scratch.n; ++i)
+      Chunks<T>::clear_padding(scratch.begin + i, dlogits);
+  }
+
+ private:
+  template <class Void>
+  static int64_t stride(const View<Void>& view) {
+    return view.inner == 1 ? view.outer_stride : view.inner_stride;
+  }
+  int64_t begin(int64_t tile) const { return tile / per_span_ * span_ + tile % per_span_ * width_; }
+  // Rows side by side are fetched in place; else the tile's bytes in their order.
+  template <class Void>
+  Ahead ahead(const View<Void>& view, int64_t row) const {
+    const auto bytes = static_cast<int64_t>(size_bytes(view.dtype));
+    const char* from = static_cast<const char*>(view.data) + view.index(row, 0) * bytes;
+    if (stride(view) == 1) return {from, bytes, view.class_stride * bytes};
+    const int64_t lanes = kernels_.lanes;
+    return {from, stride(view) * bytes, lanes * bytes};
+  }
+  template <class S>
+  static T load_as(S element) {
+    return labelsmooth::load<T>(element);
+  }
+  T& element(Scratch& scratch, int64_t i, int64_t k) const { return scratch.tile[k * width_ + i]; }
+
+  // Rows of any storage into the tile.
+  void pack(Scratch& scratch) const {
+    const int64_t classes = logits_.classes, step = logits_.class_stride;
+    with_storage(logits_.dtype, [&]<class S>() {
+      const S* from = static_cast<const S*>(logits_.data) + logits_.index(scratch.begin, 0);
+      if (stride_ == 1) {
+        for (int64_t k = 0; k < classes; ++k) {
+          for (int64_t i = 0; i < scratch.n; ++i) element(scratch, i, k) = load_as<S>(from[k * step + i]);
+        }
+      } else if constexpr (std::is_same_v<S, T>) {
+        if (step == 1) return kernels_.pack(from, stride_, scratch.n, classes, width_, scratch.tile.get());
+        stage(from, scratch);
+        kernels_.pack(scratch.staged.data(), classes, scratch.n, classes, width_, scratch.tile.get());
+      } else {
+        stage(from, scratch);
+        kernels_.pack(scratch.staged.data(), classes, scratch.n, classes, width_, scratch.tile.get());
+      }
+    });
+  }
+  template <class S>
+  void stage(const S* from, Scratch& scratch) const {
+    const int64_t classes = logits_.classes, step = logits_.class_stride;
+    for (int64_t i = 0; i < scratch.n; ++i) {
+      for (int64_t k = 0; k < classes; ++k)
+        scratch.staged[i * classes + k] = load_as<S>(from[i * stride_ + k * step]);
+    }
+  }
+
+  void unpack(const Gradient& dlogits, bool accumulate, Scratch& scratch) const {
+    const int64_t classes = logits_.classes, step = dlogits.class_stride, rows = stride(dlogits);
+    with_storage(dlogits.dtype, [&]<class S>() {
+      S* to = static_cast<S*>(dlogits.data) + dlogits.index(scratch.begin, 0);
+      const auto put = [accumulate](T value, S& element) {
+        store(accumulate ? value + load_as<S>(element) : value, element);
+      };
+      if (rows == 1) {
+        for (int64_t k = 0; k < classes; ++k) {
+          for (int64_t i = 0; i < scratch.n; ++i) put(element(scratch, i, k), to[k * step + i]);
+        }
+        return;
+      }
+      if constexpr (std::is_same_v<S, T>) {
+        if (step == 1 && !accumulate)
+          return kernels_.unpack(scratch.tile.get(), scratch.n, classes, width_, to, rows);
+      }
+      kernels_.unpack(scratch.tile.get(), scratch.n, classes, width_, scratch.staged.data(), classes);
+      for (int64_t i = 0; i < scratch.n; ++i) {
+        for (int64_t k = 0; k < classes; ++k) put(scratch.staged[i * classes + k], to[i * rows + k * step]);
+      }
+    });
+  }
+
+  // What is known of the rows' labels once their maxima are.
+  void take_labels(Scratch& scratch) const {
+    TileRows<T>& rows = *scratch.rows;
+    const T* v = chunks_.prior();
+    for (int64_t i = 0; i < scratch.n; ++i) {
+      const auto label = std::max<int64_t>(static_cast<int64_t>(rows.label[i]), 0);
+      rows.label_dot[i] = static_cast<double>(element(scratch, i, label)) - rows.max[i];
+      if (v != nullptr) rows.label_prior[i] = v[label];
+    }
+  }
+
+  const Problem& problem_;
+  Logits logits_;
+  const Chunks<T>& chunks_;
+  const TileKernels<T>& kernels_;
+  TileFacts facts_;
+  int64_t width_, span_, stride_, per_span_;
+};
+
+}  // namespace labelsmooth
