@@ -38,27 +38,43 @@ class Chunks {
   // The grid counts from class 0 of the whole, so that it does not depend on the shard, the batch or the
   // threads.
   Chunks(const Problem& problem, const Logits& logits)
-      : problem_(problem), options_(problem.options), logits_(logits), kernels_(kernels().of<T>().chunk) {
+      : problem_(problem), options_(problem.options), logits_(logits), kernels_(kernels().of<T>()) {
     const int64_t first = logits.class_begin, last = first + logits.classes;
     for (int64_t begin = first, end; begin < last; begin = end) {
       end = std::min(last, (begin / kChunk + 1) * kChunk);
       chunks_.push_back({begin, end, 0, 0});
     }
-    z_in_place_ = logits.dtype == dtype_of<T>() && logits.class_stride == 1 &&
-                  options_.mask.data == nullptr && options_.scale == 1 && options_.soft_cap == 0;
     if (problem.has_prior_part()) take_prior();
+    const bool plain = logits.class_stride == 1 && options_.mask.data == nullptr && options_.scale == 1 &&
+                       options_.soft_cap == 0;
+    z_in_place_ = plain && logits.dtype == dtype_of<T>();
+    half_in_place_ = plain && !z_in_place_ && std::is_same_v<T, float> && !problem.is_dense() && !v_of_row_;
   }
 
   /// Room for one chunk of a row; each thread has its own.
   struct Scratch {
-    std::vector<T> z, v, t, dz;
+    std::vector<T> z, v, t, dz, exps;
+    std::vector<Piece<T>> pieces;
+    KeptExps<T> kept = {};
+    int64_t kept_row = -1;
+    const Gradient* dlogits = nullptr;
   };
   Scratch scratch(const Gradient* dlogits = nullptr, bool accumulate = false) const {
     const auto size = static_cast<size_t>(std::min(kChunk, logits_.classes));
-    const bool dense = problem_.is_dense();
-    return {std::vector<T>(z_in_place_ ? 0 : size), std::vector<T>(v_of_row_ ? size : 0),
-            std::vector<T>(dense ? size : 0),
-            std::vector<T>(dlogits == nullptr || writes_in_place(*dlogits, accumulate) ? 0 : size)};
+    const bool dense = problem_.is_dense(),
+               direct = dlogits != nullptr && writes_in_place(*dlogits, accumulate);
+    // Rows of more chunks would not find their exps in cache again.
+    const bool keeps = dlogits != nullptr && chunks_.size() == 1 && options_.entropy_penalty == 0;
+    Scratch scratch;
+    scratch.z.resize(z_in_place_ || (half_in_place_ && (dlogits == nullptr || direct)) ? 0 : size);
+    scratch.v.resize(v_of_row_ ? size : 0);
+    scratch.t.resize(dense ? size : 0);
+    scratch.dz.resize(dlogits == nullptr || direct ? 0 : size);
+    scratch.exps.resize(keeps ? size : 0);
+    scratch.pieces.resize(keeps ? size / 16 + 2 : 0);
+    scratch.kept = {scratch.exps.data(), scratch.pieces.data(), 0};
+    scratch.dlogits = direct ? dlogits : nullptr;
+    return scratch;
   }
 
   /// What all rows sum over the first chunk, and its v: null where all are 1.
@@ -78,21 +94,19 @@ class Chunks {
   /// + MaxSup's)
   void gradient(const Row& row, const RowSummary& summary, double factor, const Gradient& dlogits,
                 bool accumulate, Scratch& scratch) const {
-    const bool zero = problem_.zero_gradient(row);
-    const bool in_place = writes_in_place(dlogits, accumulate);
+    const bool zero = problem_.zero_gradient(row), direct = writes_in_place(dlogits, accumulate);
     for (const Chunk& chunk : chunks_) {
       if (zero && accumulate) break;
-      T* dz = in_place ? static_cast<T*>(dlogits.data) +
-                             dlogits.index(row.index, chunk.begin - logits_.class_begin)
-                       : scratch.dz.data();
+      const Written dz = direct ? Written{address(dlogits, row, chunk), dlogits.dtype}
+                                : Written{scratch.dz.data(), dtype_of<T>()};
       if (zero) {
-        std::fill_n(dz, chunk.size(), T{0});
+        dz.fill(chunk.size(), 0);
       } else if (!std::isfinite(summary.max)) {
-        std::fill_n(dz, chunk.size(), std::numeric_limits<T>::quiet_NaN());
+        dz.fill(chunk.size(), std::numeric_limits<T>::quiet_NaN());
       } else {
         differentiate(row, summary, factor, chunk, scratch, dz);
       }
-      if (!in_place) write(row, chunk, dz, dlogits, accumulate);
+      if (!direct) write(row, chunk, scratch.dz.data(), dlogits, accumulate);
     }
     if (!accumulate) clear_padding(row.index, dlogits);
   }
@@ -111,9 +125,46 @@ class Chunks {
     int64_t size() const { return end - begin; }
     bool holds(int64_t k) const { return begin <= k && k < end; }
   };
+  // Logits of a chunk, in T or as they lie in memory.
+  struct ChunkLogits {
+    const void* data;
+    DType storage;
+    T operator[](int64_t k) const {
+      if (storage == DType::f16) return load<T>(static_cast<const f16*>(data)[k]);
+      if (storage == DType::bf16) return load<T>(static_cast<const bf16*>(data)[k]);
+      return values()[k];
+    }
+    const T* values() const { return static_cast<const T*>(data); }
+  };
+  // The gradient of a chunk, likewise.
+  struct Written {
+    void* data;
+    DType storage;
+    void fill(int64_t n, T value) const {
+      visit([&](auto* dz) {
+        for (int64_t k = 0; k < n; ++k) store(value, dz[k]);
+      });
+    }
+    void put(int64_t k, T value) const {
+      visit([&](auto* dz) { store(value, dz[k]); });
+    }
+    T* values() const { return static_cast<T*>(data); }
+
+   private:
+    template <class Body>
+    void visit(const Body& body) const {
+      if (storage == DType::f16) return body(static_cast<f16*>(data));
+      if (storage == DType::bf16) return body(static_cast<bf16*>(data));
+      body(values());
+    }
+  };
+  void* address(const Gradient& dlogits, const Row& row, const Chunk& chunk) const {
+    return static_cast<char*>(dlogits.data) + dlogits.index(row.index, chunk.begin - logits_.class_begin) *
+                                                  static_cast<int64_t>(size_bytes(dlogits.dtype));
+  }
   // The soft cap's slope still needs the logits once dz, which may be their memory, is made.
   bool writes_in_place(const Gradient& dlogits, bool accumulate) const {
-    return dlogits.dtype == dtype_of<T>() && dlogits.class_stride == 1 && !accumulate &&
+    return (dlogits.dtype == dtype_of<T>() || half_in_place_) && dlogits.class_stride == 1 && !accumulate &&
            options_.soft_cap == 0;
   }
 
@@ -124,10 +175,16 @@ class Chunks {
   };
 
   RowSummary summarize(const Row& row, const Chunk& chunk, bool entropy, Scratch& scratch) const {
-    const T* z = lay_logits(row, chunk, scratch.z.data());
+    const ChunkLogits z = logits_of(row, chunk, half_in_place_, scratch.z.data());
     const PriorPart prior = lay_prior(row, chunk, z, scratch.v.data());
     ChunkSums sums;
-    kernels_.summarize(z, chunk.size(), prior_sum_, prior.v, entropy, sums);
+    const bool keeps = !scratch.exps.empty();
+    const Gradient* dlogits = scratch.dlogits;
+    const auto* ahead =
+        static_cast<const char*>(dlogits == nullptr ? nullptr : address(*dlogits, row, chunk));
+    kernels_.chunk(z.storage).summarize(z.data, chunk.size(), prior_sum_, {prior.v, prior.mass}, entropy,
+                                        ahead, keeps ? &scratch.kept : nullptr, sums);
+    if (keeps) scratch.kept_row = row.index;
 
     RowSummary part;
     part.max = sums.max;
@@ -139,7 +196,7 @@ class Chunks {
     part.argmax = chunk.begin + sums.argmax;
     part.classes = chunk.size();
     if (problem_.is_dense()) {
-      add_dense_labels(row, chunk, z, scratch.t.data(), part);
+      add_dense_labels(row, chunk, z.values(), scratch.t.data(), part);
       return part;
     }
     for (const auto [label, share] : row.shares()) {
@@ -155,14 +212,24 @@ class Chunks {
     part.label_mass = lay_dense(row, chunk, t);
     if (!std::isfinite(part.max)) return;
     part.label_dot = kernels_.dot(z, chunk.size(), part.max, t);
-    if (!std::isfinite(part.label_dot)) part.label_dot = exact_dot(z, chunk, part.max, t);
+    if (!std::isfinite(part.label_dot)) part.label_dot = exact_dot({z, dtype_of<T>()}, chunk, part.max, t);
   }
 
   // ---- laying a chunk of a row ----
 
-  const T* lay_logits(const Row& row, const Chunk& chunk, T* scratch) const {
+  // As they lie in memory where that is T, or a half and `halves` may stay.
+  ChunkLogits logits_of(const Row& row, const Chunk& chunk, bool halves, T* scratch) const {
     const int64_t first = chunk.begin - logits_.class_begin;
-    if (z_in_place_) return static_cast<const T*>(logits_.data) + logits_.index(row.index, first);
+    if (z_in_place_ || halves) {
+      const int64_t offset =
+          logits_.index(row.index, first) * static_cast<int64_t>(size_bytes(logits_.dtype));
+      return {static_cast<const char*>(logits_.data) + offset, logits_.dtype};
+    }
+    lay_logits(row, chunk, scratch);
+    return {scratch, dtype_of<T>()};
+  }
+  void lay_logits(const Row& row, const Chunk& chunk, T* scratch) const {
+    const int64_t first = chunk.begin - logits_.class_begin;
     lay_row(logits_, row.index, first, chunk, scratch);
     if (const double cap = options_.soft_cap; cap != 0) {
       // tanh(-inf) is -1, which would make an impossible class possible.
@@ -181,7 +248,6 @@ class Chunks {
         if (!kept) scratch[k] = -std::numeric_limits<T>::infinity();
       }
     }
-    return scratch;
   }
 
   int64_t mask_begin(const Row& row, const Chunk& chunk) const {
@@ -190,7 +256,7 @@ class Chunks {
     return shared ? mask.index(0, chunk.begin) : mask.index(row.index, chunk.begin - logits_.class_begin);
   }
 
-  PriorPart lay_prior(const Row& row, const Chunk& chunk, const T* z, T* scratch) const {
+  PriorPart lay_prior(const Row& row, const Chunk& chunk, const ChunkLogits& z, T* scratch) const {
     if (!v_of_row_) return {shared_v(chunk), chunk.prior_mass, chunk.prior_norm};
     lay_prior_values(row, chunk, scratch);
     double mass = 0, norm = 0;
@@ -278,7 +344,7 @@ class Chunks {
     const bool finite = std::isfinite(sums.prior_dot);
     return prior_sum_ != PriorSum::none && std::isfinite(sums.max) && (!finite || problem_.may_oppose());
   }
-  double exact_dot(const T* z, const Chunk& chunk, double max, const T* v) const {
+  double exact_dot(const ChunkLogits& z, const Chunk& chunk, double max, const T* v) const {
     double dot = 0;
     for (int64_t k = 0; k < chunk.size(); ++k) dot += term(v == nullptr ? 1 : v[k], z[k] - max);
     return dot;
@@ -287,9 +353,10 @@ class Chunks {
   // ---- gradient ----
 
   void differentiate(const Row& row, const RowSummary& summary, double factor, const Chunk& chunk,
-                     Scratch& scratch, T* dz) const {
+                     Scratch& scratch, const Written& dz) const {
     const Coefficients c = coefficients(problem_, summary, row);
-    const T* z = lay_logits(row, chunk, scratch.z.data());
+    const ChunkLogits z =
+        logits_of(row, chunk, half_in_place_ && dz.storage == logits_.dtype, scratch.z.data());
     const PriorPart prior = lay_prior(row, chunk, z, scratch.v.data());
     const bool dense = problem_.is_dense();
     if (dense) lay_dense(row, chunk, scratch.t.data());
@@ -298,13 +365,17 @@ class Chunks {
 
     const double b = c.b + c.suppression, share = factor / (1 + summary.tail);
     if (dense) add_prior(c.a, b, prior, chunk, scratch.t.data());
-    kernels_.gradient(z, chunk.size(), summary.max, share * (c.q + modifier_slope(summary, 0)),
-                      share * options_.entropy_penalty, dense ? factor : factor * b,
-                      dense ? scratch.t.data() : prior.v, dz);
-    for (const Element& element : elements) {
-      dz[element.k] = static_cast<T>(factor * derivative(c, summary, element));
+    const GradientFactors factors = {share * (c.q + modifier_slope(summary, 0)),
+                                     share * options_.entropy_penalty, dense ? factor : factor * b};
+    const T* v = dense ? scratch.t.data() : prior.v;
+    if (!scratch.exps.empty() && scratch.kept_row == row.index) {
+      kernels_.chunk(dz.storage).gradient_of_kept(scratch.kept, summary.max, factors, v, dz.data);
+    } else {
+      kernels_.chunk(dz.storage).gradient(z.data, chunk.size(), summary.max, factors, v, dz.data);
     }
-    if (options_.scale != 1 || options_.soft_cap != 0) chain(row, chunk, z, dz);
+    for (const Element& element : elements)
+      dz.put(element.k, static_cast<T>(factor * derivative(c, summary, element)));
+    if (options_.scale != 1 || options_.soft_cap != 0) chain(row, chunk, z.values(), dz.values());
   }
 
   // What z_loss and entropy_penalty add to the factor of p_k, at x = z_k - max.
@@ -330,7 +401,7 @@ class Chunks {
     const Element* begin() const { return list; }
     const Element* end() const { return list + count; }
   };
-  Elements exact_elements(const Row& row, const RowSummary& summary, const Chunk& chunk, const T* z,
+  Elements exact_elements(const Row& row, const RowSummary& summary, const Chunk& chunk, const ChunkLogits& z,
                           const PriorPart& prior, const T* t) const {
     Elements elements;
     bool has_argmax = !chunk.holds(summary.argmax);
@@ -398,9 +469,9 @@ class Chunks {
   const Problem& problem_;
   const Options& options_;
   Logits logits_;
-  const ChunkKernels<T>& kernels_;
+  const TypeKernels<T>& kernels_;
   PriorSum prior_sum_ = PriorSum::none;
-  bool z_in_place_ = false, v_of_row_ = false;
+  bool z_in_place_ = false, half_in_place_ = false, v_of_row_ = false;
   std::vector<T> shared_v_;  // v of these classes; empty where all are 1
   std::vector<Chunk> chunks_;
 };

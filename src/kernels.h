@@ -5,6 +5,7 @@
 #include <cstdint>  // int64_t
 #include <vector>   // std::vector
 
+#include "labelsmooth/tensor.h"
 #include "tile.h"
 
 namespace labelsmooth {
@@ -33,17 +34,47 @@ void with_sums(PriorSum prior, bool entropy, const Body& body) {
   }
 }
 
-/// Contracts: n >= 1; v is (n,) for weighted sums, else null; results do not depend on alignment.
+/// v of a chunk, null where all are 1, and its sum.
+template <class T>
+struct PriorOfChunk {
+  const T* v;
+  double mass;
+};
+
+/// exp(z - reference) of a chunk's classes, as its sums met them: pieces up to `end` over one reference each.
+/// At most one piece a block of 16 lanes, and one more.
+template <class T>
+struct Piece {
+  int64_t end;
+  T reference;
+};
+template <class T>
+struct KeptExps {
+  T* exps;
+  Piece<T>* pieces;
+  int64_t count;
+};
+
+struct GradientFactors {
+  double probability, entropy, prior;
+};
+
+/// Of logits as they lie in memory, contiguous, in one storage. Contracts: n >= 1; v is (n,) for weighted
+/// sums, else null; results do not depend on alignment.
 template <class T>
 struct ChunkKernels {
-  /// Sums of z over the chunk's own max; tail_z only if `entropy`.
-  void (*summarize)(const T* z, int64_t n, PriorSum prior, const T* v, bool entropy, ChunkSums& sums);
-  /// Sum of v_k (z_k - max), a term of v_k = 0 being 0 at z_k = -inf too. max is finite and >= z.
-  double (*dot)(const T* z, int64_t n, double max, const T* v);
-  /// dz_k = exp(x) * (probability_factor + entropy_factor * x) - prior_factor * v_k, x = z_k - max, with v_k
-  /// = 1 where v is null. max is finite and >= z. dz may be z.
-  void (*gradient)(const T* z, int64_t n, double max, double probability_factor, double entropy_factor,
-                   double prior_factor, const T* v, T* dz);
+  /// Sums of z over the chunk's own max; tail_z only if `entropy`. `ahead`, where given, is memory of the
+  /// logits' size that will be written soon. `kept`, where given, receives what `gradient_of_kept` needs,
+  /// unless max is not finite.
+  void (*summarize)(const void* z, int64_t n, PriorSum prior_sum, const PriorOfChunk<T>& prior, bool entropy,
+                    const char* ahead, KeptExps<T>* kept, ChunkSums& sums);
+  /// dz_k = exp(x) * (probability + entropy * x) - prior * v_k, x = z_k - max, with v_k = 1 where v is null.
+  /// max is finite and >= z. dz may be z.
+  void (*gradient)(const void* z, int64_t n, double max, const GradientFactors& factors, const T* v,
+                   void* dz);
+  /// The same from what was kept, without an entropy term.
+  void (*gradient_of_kept)(const KeptExps<T>& kept, double max, const GradientFactors& factors, const T* v,
+                           void* dz);
 };
 
 struct TileTotals {
@@ -74,8 +105,13 @@ struct TileKernels {
 
 template <class T>
 struct TypeKernels {
-  ChunkKernels<T> chunk;
+  ChunkKernels<T> of_type, of_f16, of_bf16;
+  /// Sum of v_k (z_k - max), a term of v_k = 0 being 0 at z_k = -inf too. max is finite and >= z.
+  double (*dot)(const T* z, int64_t n, double max, const T* v);
   TileKernels<T> tile;
+  const ChunkKernels<T>& chunk(DType storage) const {
+    return storage == DType::f16 ? of_f16 : storage == DType::bf16 ? of_bf16 : of_type;
+  }
 };
 
 struct Kernels {

@@ -4,9 +4,10 @@
 
 #include <gtest/gtest.h>
 
-#include <cmath>   // std::exp, std::nextafter
-#include <random>  // std::mt19937
-#include <vector>  // std::vector
+#include <cmath>    // std::exp, std::nextafter
+#include <numeric>  // std::accumulate
+#include <random>   // std::mt19937
+#include <vector>   // std::vector
 
 #include "batch.h"
 
@@ -17,7 +18,7 @@ namespace {
 template <class T>
 std::vector<T> exp_of(const Kernels& kernels, const std::vector<T>& x) {
   std::vector<T> e(x.size());
-  kernels.of<T>().chunk.gradient(x.data(), static_cast<int64_t>(x.size()), 0, 1, 0, 0, nullptr, e.data());
+  kernels.of<T>().of_type.gradient(x.data(), static_cast<int64_t>(x.size()), 0, {1, 0, 0}, nullptr, e.data());
   return e;
 }
 
@@ -64,9 +65,11 @@ void expect_alignment_does_not_matter(int64_t n) {
     for (int shift = 0; shift < 5; ++shift) {
       std::vector<T> z(n + 8), v(n + 8), dz(n + 8);
       for (int64_t k = 0; k < n; ++k) z[shift + k] = batch.z[k], v[shift + k] = T(k % 3) / 2;
+      const double mass = std::accumulate(v.begin(), v.end(), 0.0);
       ChunkSums sums;
-      kernels.of<T>().chunk.summarize(&z[shift], n, PriorSum::weighted, &v[shift], true, sums);
-      kernels.of<T>().chunk.gradient(&z[shift], n, sums.max, .5, 0, .25, &v[shift], &dz[shift]);
+      kernels.of<T>().of_type.summarize(&z[shift], n, PriorSum::weighted, {&v[shift], mass}, true, nullptr,
+                                        nullptr, sums);
+      kernels.of<T>().of_type.gradient(&z[shift], n, sums.max, {.5, 0, .25}, &v[shift], &dz[shift]);
       if (shift == 0) {
         first = sums;
         first_dz.assign(dz.begin(), dz.begin() + n);
@@ -96,7 +99,8 @@ void expect_argmax_everywhere(int64_t n) {
       const T before = batch.z[at];
       batch.z[at] = 70;  // far above: a hole off by one would leave a 1 in the tail
       ChunkSums sums;
-      kernels.of<T>().chunk.summarize(batch.z.data(), n, PriorSum::plain, nullptr, true, sums);
+      kernels.of<T>().of_type.summarize(batch.z.data(), n, PriorSum::plain, {nullptr, double(n)}, true,
+                                        nullptr, nullptr, sums);
       long double tail = 0, dot = 0;
       for (int64_t k = 0; k < n; ++k) {
         if (k != at) tail += std::exp(static_cast<long double>(batch.z[k]) - 70);
@@ -125,7 +129,8 @@ TEST(Kernels, NanAnywhereIsFound) {
         batch.z[at] = std::nanf("");
         if (at + 1 < n) batch.z[n - 1] = std::nanf("");
         ChunkSums sums;
-        kernels.f32.chunk.summarize(batch.z.data(), n, PriorSum::none, nullptr, false, sums);
+        kernels.f32.of_type.summarize(batch.z.data(), n, PriorSum::none, {nullptr, double(n)}, false, nullptr,
+                                      nullptr, sums);
         ASSERT_TRUE(std::isnan(sums.max) && std::isnan(sums.tail))
             << kernels.isa << " n " << n << " at " << at;
         ASSERT_EQ(sums.argmax, at);
@@ -140,13 +145,15 @@ TEST(Kernels, InfinitiesHaveTheirMeaning) {
     for (const int64_t n : {2, 17, 40}) {
       std::vector<float> z(n, -inf);
       ChunkSums sums;
-      kernels.f32.chunk.summarize(z.data(), n, PriorSum::plain, nullptr, true, sums);
+      kernels.f32.of_type.summarize(z.data(), n, PriorSum::plain, {nullptr, double(n)}, true, nullptr,
+                                    nullptr, sums);
       EXPECT_EQ(sums.max, -inf);
       EXPECT_EQ(sums.tail, double(n - 1)) << "z - max is 0 where z equals max";
       EXPECT_EQ(sums.prior_dot, 0);
       EXPECT_EQ(sums.argmax, 0);
       z[n - 1] = 5;
-      kernels.f32.chunk.summarize(z.data(), n, PriorSum::plain, nullptr, true, sums);
+      kernels.f32.of_type.summarize(z.data(), n, PriorSum::plain, {nullptr, double(n)}, true, nullptr,
+                                    nullptr, sums);
       EXPECT_EQ(sums.max, 5);
       EXPECT_EQ(sums.tail, 0);
       EXPECT_EQ(sums.tail_z, 0);
@@ -156,10 +163,12 @@ TEST(Kernels, InfinitiesHaveTheirMeaning) {
         v[n - 1] = 1;
         return v;
       }();
-      kernels.f32.chunk.summarize(z.data(), n, PriorSum::weighted, only_last.data(), true, sums);
+      kernels.f32.of_type.summarize(z.data(), n, PriorSum::weighted, {only_last.data(), 1}, true, nullptr,
+                                    nullptr, sums);
       EXPECT_EQ(sums.prior_dot, 0) << "no weight, no term, even at -inf";
       z[0] = inf;
-      kernels.f32.chunk.summarize(z.data(), n, PriorSum::plain, nullptr, true, sums);
+      kernels.f32.of_type.summarize(z.data(), n, PriorSum::plain, {nullptr, double(n)}, true, nullptr,
+                                    nullptr, sums);
       EXPECT_EQ(sums.max, inf);
       EXPECT_EQ(sums.argmax, 0);
     }
