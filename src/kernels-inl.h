@@ -19,10 +19,13 @@ namespace labelsmooth::HWY_NAMESPACE {
 
 template <class T, class S>
 constexpr ChunkKernels<T> kChunkKernels = {&Summarize<T, S>, &Differentiate<T, S>, &DifferentiateKept<T, S>};
-template <class T>
+template <class T, class S>
+constexpr PackKernels<T> kPackKernels = {&PackTile<T, S>, &UnpackTile<T, S>};
+template <class T, class F16, class Bf16>
 constexpr TileKernels<T> kTileKernels = {static_cast<int64_t>(hn::MaxLanes(hn::ScalableTag<T>())),
-                                         &PackTile<T>,
-                                         &UnpackTile<T>,
+                                         kPackKernels<T, T>,
+                                         kPackKernels<T, F16>,
+                                         kPackKernels<T, Bf16>,
                                          &TileMaxima<T>,
                                          &TileExps<T>,
                                          &FinishTile<T>,
@@ -34,8 +37,8 @@ inline const Kernels* TargetKernels() {
   static constexpr Kernels kKernels = {
       nullptr,
       {kChunkKernels<float, float>, kChunkKernels<float, f16>, kChunkKernels<float, bf16>, &Dot<float>,
-       kTileKernels<float>},
-      {kChunkKernels<double, double>, {}, {}, &Dot<double>, kTileKernels<double>}};
+       kTileKernels<float, f16, bf16>},
+      {kChunkKernels<double, double>, {}, {}, &Dot<double>, kTileKernels<double, double, double>}};
   return &kKernels;
 }
 

@@ -82,14 +82,22 @@ struct TileTotals {
   int64_t correct;
 };
 
+/// Rows of one storage into a tile, and back: class k of row r is rows[r * stride + k].
+template <class T>
+struct PackKernels {
+  void (*pack)(const void* rows, int64_t stride, int64_t n, int64_t classes, int64_t width, T* tile);
+  void (*unpack)(const T* tile, int64_t n, int64_t classes, int64_t width, void* rows, int64_t stride);
+};
+
 /// Contracts: n >= 1 rows, rounded up to kTileLanes within the tile, all of which are written to: what lies
 /// past n is arbitrary. `width` is a multiple of kTileLanes, tile and rows are aligned as vectors want it.
 template <class T>
 struct TileKernels {
   int64_t lanes;
-  /// Class k of row r is rows[r * stride + k].
-  void (*pack)(const T* rows, int64_t stride, int64_t n, int64_t classes, int64_t width, T* tile);
-  void (*unpack)(const T* tile, int64_t n, int64_t classes, int64_t width, T* rows, int64_t stride);
+  PackKernels<T> of_type, of_f16, of_bf16;
+  const PackKernels<T>& rows(DType storage) const {
+    return storage == DType::f16 ? of_f16 : storage == DType::bf16 ? of_bf16 : of_type;
+  }
   /// max and argmax; of rows with NaN some value or NaN.
   void (*maxima)(const T* tile, int64_t n, int64_t classes, int64_t width, TileRows<T>& rows);
   /// tail, tail_z and prior_dot over max; leaves exp(z - max) in the tile. `ahead` holds two.

@@ -170,9 +170,13 @@ HWY_NOINLINE void SummarizeOddChunk(const S* z, int64_t n, ChunkSums& sums) {
 // The sum of a part of v.
 template <class T>
 HWY_NOINLINE double Mass(const T* v, int64_t n) {
-  double sum = 0;
-  for (int64_t k = 0; k < n; ++k) sum += v[k];
-  return sum;
+  const hn::ScalableTag<T> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  auto sum = hn::Zero(hn::ScalableTag<double>());
+  int64_t k = 0;
+  for (; k + lanes <= n; k += lanes) sum = hn::Add(sum, Widen(d, hn::LoadU(d, v + k)));
+  if (k < n) sum = hn::Add(sum, Widen(d, LoadPart(d, v + k, n - k, T{0})));
+  return AddLanes(hn::ScalableTag<double>(), sum);
 }
 
 template <PriorSum kPrior, bool kEntropy, bool kKeep, class T, class S>

@@ -22,20 +22,47 @@ namespace hn = hwy::HWY_NAMESPACE;
 // Where the CPU converts f16 itself.
 constexpr bool kHasF16 = HWY_TARGET <= HWY_AVX2;
 
+// Whether vectors of S are made by instructions.
+template <class S>
+constexpr bool kHasVectors = HWY_TARGET != HWY_SCALAR && (!std::is_same_v<S, f16> || kHasF16);
+
+#if HWY_TARGET != HWY_SCALAR
+// f32 from the bits of halves, and back.
+template <class S, class D>
+HWY_INLINE hn::Vec<D> Promote(D d, hn::Vec<hn::Rebind<uint16_t, D>> bits) {
+  if constexpr (std::is_same_v<S, bf16>) {
+    return hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(hn::RebindToUnsigned<D>(), bits)));
+  } else {
+    return hn::PromoteTo(d, hn::BitCast(hn::Rebind<hwy::float16_t, D>(), bits));
+  }
+}
+template <class S, class D>
+HWY_INLINE hn::Vec<hn::Rebind<uint16_t, D>> Demote([[maybe_unused]] D d, hn::Vec<D> x) {
+  const hn::Rebind<uint16_t, D> du16;
+  if constexpr (std::is_same_v<S, bf16>) {
+    const hn::RebindToUnsigned<D> du;
+    const auto bits = hn::BitCast(du, x);
+    const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 1));
+    const auto rounded = hn::Add(bits, hn::Add(odd, hn::Set(du, 0x7fff)));
+    const auto quiet = hn::Or(bits, hn::Set(du, 0x400000));
+    const auto high = hn::ShiftRight<16>(hn::IfThenElse(hn::RebindMask(du, hn::IsNaN(x)), quiet, rounded));
+    return hn::DemoteTo(du16, hn::BitCast(hn::RebindToSigned<D>(), high));
+  } else {
+    return hn::BitCast(du16, hn::DemoteTo(hn::Rebind<hwy::float16_t, D>(), x));
+  }
+}
+#endif
+
 template <class D, class S>
 HWY_INLINE hn::Vec<D> LoadAs(D d, const S* from) {
   using T = hn::TFromD<D>;
   if constexpr (std::is_same_v<S, T>) {
     return hn::LoadU(d, from);
-  } else if constexpr (std::is_same_v<S, bf16> && HWY_TARGET != HWY_SCALAR) {
-    const hn::RebindToUnsigned<D> du;
-    const hn::Rebind<uint16_t, D> du16;
-    const auto bits = hn::LoadU(du16, reinterpret_cast<const uint16_t*>(from));
-    return hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(du, bits)));
-  } else if constexpr (std::is_same_v<S, f16> && kHasF16) {
-    const hn::Rebind<hwy::float16_t, D> half;
-    return hn::PromoteTo(d, hn::LoadU(half, reinterpret_cast<const hwy::float16_t*>(from)));
   } else {
+#if HWY_TARGET != HWY_SCALAR
+    if constexpr (kHasVectors<S>)
+      return Promote<S>(d, hn::LoadU(hn::Rebind<uint16_t, D>(), reinterpret_cast<const uint16_t*>(from)));
+#endif
     HWY_ALIGN T values[HWY_MAX_BYTES / sizeof(T)];
     for (size_t i = 0; i < hn::Lanes(d); ++i) values[i] = load<T>(from[i]);
     return hn::Load(d, values);
@@ -47,21 +74,11 @@ HWY_INLINE void StoreAs(hn::Vec<D> x, D d, S* to) {
   using T = hn::TFromD<D>;
   if constexpr (std::is_same_v<S, T>) {
     hn::StoreU(x, d, to);
-  } else if constexpr (std::is_same_v<S, bf16> && HWY_TARGET != HWY_SCALAR) {
-    const hn::RebindToUnsigned<D> du;
-    const hn::RebindToSigned<D> di;
-    const hn::Rebind<uint16_t, D> du16;
-    const auto bits = hn::BitCast(du, x);
-    const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 1));
-    const auto rounded = hn::Add(bits, hn::Add(odd, hn::Set(du, 0x7fff)));
-    const auto quiet = hn::Or(bits, hn::Set(du, 0x400000));
-    const auto is_nan = hn::RebindMask(du, hn::IsNaN(x));
-    const auto high = hn::ShiftRight<16>(hn::IfThenElse(is_nan, quiet, rounded));
-    hn::StoreU(hn::DemoteTo(du16, hn::BitCast(di, high)), du16, reinterpret_cast<uint16_t*>(to));
-  } else if constexpr (std::is_same_v<S, f16> && kHasF16) {
-    const hn::Rebind<hwy::float16_t, D> half;
-    hn::StoreU(hn::DemoteTo(half, x), half, reinterpret_cast<hwy::float16_t*>(to));
   } else {
+#if HWY_TARGET != HWY_SCALAR
+    if constexpr (kHasVectors<S>)
+      return hn::StoreU(Demote<S>(d, x), hn::Rebind<uint16_t, D>(), reinterpret_cast<uint16_t*>(to));
+#endif
     HWY_ALIGN T values[HWY_MAX_BYTES / sizeof(T)];
     hn::Store(x, d, values);
     for (size_t i = 0; i < hn::Lanes(d); ++i) store(values[i], to[i]);

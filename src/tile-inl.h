@@ -12,11 +12,13 @@
 #include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
-#include <algorithm>  // std::min
+#include <algorithm>    // std::min
+#include <type_traits>  // std::is_same_v
 
 #include "exp-inl.h"
 #include "kernels.h"
 #include "log1p-inl.h"
+#include "storage-inl.h"
 #include "tile.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -25,32 +27,51 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 // ---- rows to tile and back ----
 
-// Classes that lie in a 128-bit block; 1 where vectors are shorter, and nothing is transposed.
+// Classes that lie in a 128-bit block of T; 1 where vectors are shorter, and nothing is transposed.
 template <class T>
 constexpr int64_t kBlockClasses = HWY_TARGET == HWY_SCALAR ? 1 : 16 / sizeof(T);
 
 #if HWY_TARGET != HWY_SCALAR
-// Block b holds kBlockClasses classes of row b * kBlockClasses.
-template <class D, class T = hn::TFromD<D>>
+// Block b holds kClasses classes of row b * kClasses.
+template <int64_t kClasses, class D, class T = hn::TFromD<D>>
 HWY_INLINE hn::Vec<D> LoadBlocks(D d, const T* from, int64_t stride) {
   constexpr auto kLanes = static_cast<int64_t>(hn::MaxLanes(D()));
-  if constexpr (kLanes <= kBlockClasses<T>) {
+  if constexpr (kLanes <= kClasses) {
     return hn::LoadU(d, from);
   } else {
     const hn::Half<D> half;
-    return hn::Combine(d, LoadBlocks(half, from + kLanes / 2 * stride, stride),
-                       LoadBlocks(half, from, stride));
+    return hn::Combine(d, LoadBlocks<kClasses>(half, from + kLanes / 2 * stride, stride),
+                       LoadBlocks<kClasses>(half, from, stride));
   }
 }
-template <class D, class T = hn::TFromD<D>>
+template <int64_t kClasses, class D, class T = hn::TFromD<D>>
 HWY_INLINE void StoreBlocks(hn::Vec<D> v, D d, T* to, int64_t stride) {
   constexpr auto kLanes = static_cast<int64_t>(hn::MaxLanes(D()));
-  if constexpr (kLanes <= kBlockClasses<T>) {
+  if constexpr (kLanes <= kClasses) {
     hn::StoreU(v, d, to);
   } else {
     const hn::Half<D> half;
-    StoreBlocks(hn::LowerHalf(half, v), half, to, stride);
-    StoreBlocks(hn::UpperHalf(half, v), half, to + kLanes / 2 * stride, stride);
+    StoreBlocks<kClasses>(hn::LowerHalf(half, v), half, to, stride);
+    StoreBlocks<kClasses>(hn::UpperHalf(half, v), half, to + kLanes / 2 * stride, stride);
+  }
+}
+// The same of elements as they lie in memory.
+template <class D, class S, class T = hn::TFromD<D>>
+HWY_INLINE hn::Vec<D> LoadBlocksAs(D d, const S* from, int64_t stride) {
+  if constexpr (std::is_same_v<S, T>) {
+    return LoadBlocks<kBlockClasses<T>>(d, from, stride);
+  } else {
+    const hn::Rebind<uint16_t, D> du16;
+    return Promote<S>(d, LoadBlocks<kBlockClasses<T>>(du16, reinterpret_cast<const uint16_t*>(from), stride));
+  }
+}
+template <class D, class S, class T = hn::TFromD<D>>
+HWY_INLINE void StoreBlocksAs(hn::Vec<D> v, D d, S* to, int64_t stride) {
+  if constexpr (std::is_same_v<S, T>) {
+    StoreBlocks<kBlockClasses<T>>(v, d, to, stride);
+  } else {
+    const hn::Rebind<uint16_t, D> du16;
+    StoreBlocks<kBlockClasses<T>>(Demote<S>(d, v), du16, reinterpret_cast<uint16_t*>(to), stride);
   }
 }
 
@@ -78,11 +99,11 @@ HWY_INLINE void TransposeBlocks(D d, V* v) {
 
 // Calls block(row, class) for blocks of a vector's width of rows and kBlockClasses classes, the last of which
 // may overlap its neighbour, then element(row, class) for what is left.
-template <class T, class Block, class Element>
+template <class T, bool kBlocks, class Block, class Element>
 HWY_INLINE void ForEachBlock(int64_t n, int64_t classes, const Block& block, const Element& element) {
   constexpr int64_t kBlock = kBlockClasses<T>;
   int64_t row = 0;
-  if constexpr (kBlock > 1) {
+  if constexpr (kBlocks) {
     const auto lanes = static_cast<int64_t>(hn::Lanes(hn::ScalableTag<T>()));
     for (; classes >= kBlock && row + lanes <= n; row += lanes) {
       for (int64_t k = 0; k < classes; k += kBlock) block(row, std::min(k, classes - kBlock));
@@ -93,40 +114,42 @@ HWY_INLINE void ForEachBlock(int64_t n, int64_t classes, const Block& block, con
   }
 }
 
-template <class T>
-void PackTile(const T* HWY_RESTRICT rows, int64_t stride, int64_t n, int64_t classes, int64_t width,
+template <class T, class S>
+void PackTile(const void* rows, int64_t stride, int64_t n, int64_t classes, int64_t width,
               T* HWY_RESTRICT tile) {
-  ForEachBlock<T>(
+  const auto* from = static_cast<const S*>(rows);
+  ForEachBlock<T, kHasVectors<S>>(
       n, classes,
-      [&]([[maybe_unused]] int64_t row, [[maybe_unused]] int64_t k) {
+      [&]([[maybe_unused]] int64_t row, [[maybe_unused]] int64_t k) HWY_ATTR {
 #if HWY_TARGET != HWY_SCALAR
         const hn::ScalableTag<T> d;
         hn::Vec<decltype(d)> v[kBlockClasses<T>];
         for (int64_t i = 0; i < kBlockClasses<T>; ++i)
-          v[i] = LoadBlocks(d, rows + (row + i) * stride + k, stride);
+          v[i] = LoadBlocksAs(d, from + (row + i) * stride + k, stride);
         TransposeBlocks(d, v);
         for (int64_t i = 0; i < kBlockClasses<T>; ++i) hn::StoreU(v[i], d, tile + (k + i) * width + row);
 #endif
       },
-      [&](int64_t row, int64_t k) { tile[k * width + row] = rows[row * stride + k]; });
+      [&](int64_t row, int64_t k) { tile[k * width + row] = load<T>(from[row * stride + k]); });
 }
 
-template <class T>
-void UnpackTile(const T* HWY_RESTRICT tile, int64_t n, int64_t classes, int64_t width, T* HWY_RESTRICT rows,
+template <class T, class S>
+void UnpackTile(const T* HWY_RESTRICT tile, int64_t n, int64_t classes, int64_t width, void* rows,
                 int64_t stride) {
-  ForEachBlock<T>(
+  auto* to = static_cast<S*>(rows);
+  ForEachBlock<T, kHasVectors<S>>(
       n, classes,
-      [&]([[maybe_unused]] int64_t row, [[maybe_unused]] int64_t k) {
+      [&]([[maybe_unused]] int64_t row, [[maybe_unused]] int64_t k) HWY_ATTR {
 #if HWY_TARGET != HWY_SCALAR
         const hn::ScalableTag<T> d;
         hn::Vec<decltype(d)> v[kBlockClasses<T>];
         for (int64_t i = 0; i < kBlockClasses<T>; ++i) v[i] = hn::LoadU(d, tile + (k + i) * width + row);
         TransposeBlocks(d, v);
         for (int64_t i = 0; i < kBlockClasses<T>; ++i)
-          StoreBlocks(v[i], d, rows + (row + i) * stride + k, stride);
+          StoreBlocksAs(v[i], d, to + (row + i) * stride + k, stride);
 #endif
       },
-      [&](int64_t row, int64_t k) { rows[row * stride + k] = tile[k * width + row]; });
+      [&](int64_t row, int64_t k) { store(tile[k * width + row], to[row * stride + k]); });
 }
 
 // ---- sums ----

@@ -113,7 +113,7 @@ class Tiles {
   struct Scratch {
     std::unique_ptr<TileRows<T>> rows = std::make_unique<TileRows<T>>();
     hwy::AlignedFreeUniquePtr<T[]> tile;
-    std::vector<T> staged;  // rows as the kernels compute with them
+    std::vector<T> row;  // one gradient
     typename Chunks<T>::Scratch chunk;
     int64_t begin = 0, n = 0;  // the rows in the tile
   };
@@ -123,7 +123,7 @@ class Tiles {
     scratch.tile = hwy::AllocateAligned<T>(size);
     if (!scratch.tile) throw std::bad_alloc();
     std::fill_n(scratch.tile.get(), size, T{0});
-    scratch.staged.resize(size);
+    scratch.row.resize(static_cast<size_t>(logits_.classes));
     scratch.chunk = chunks_.scratch();
     facts_.start(*scratch.rows);
     return scratch;
@@ -178,11 +178,11 @@ class Tiles {
   }
   /// The gradient of a row that chunks.h has summarized, into its place in the tile.
   void gradient(const Row& row, const RowSummary& summary, double factor, Scratch& scratch) const {
-    Gradient one(scratch.staged.data(), problem_.rows, logits_.classes);
+    Gradient one(scratch.row.data(), problem_.rows, logits_.classes);
     one.outer_stride = 0;  // every row there
     chunks_.gradient(row, summary, factor, one, false, scratch.chunk);
     for (int64_t k = 0; k < logits_.classes; ++k)
-      element(scratch, row.index - scratch.begin, k) = scratch.staged[k];
+      element(scratch, row.index - scratch.begin, k) = scratch.row[k];
   }
   void write(const Gradient& dlogits, bool accumulate, Scratch& scratch) const {
     unpack(dlogits, accumulate, scratch);
@@ -205,60 +205,42 @@ class Tiles {
     const int64_t lanes = kernels_.lanes;
     return {from, stride(view) * bytes, lanes * bytes};
   }
-  template <class S>
-  static T load_as(S element) {
-    return labelsmooth::load<T>(element);
-  }
   T& element(Scratch& scratch, int64_t i, int64_t k) const { return scratch.tile[k * width_ + i]; }
+
+  // Whether the kernels read and write rows of that storage.
+  static bool packs(DType storage) {
+    return storage == dtype_of<T>() || (sizeof(T) == 4 && storage != DType::f64);
+  }
 
   // Rows of any storage into the tile.
   void pack(Scratch& scratch) const {
-    const int64_t classes = logits_.classes, step = logits_.class_stride;
+    const int64_t classes = logits_.classes, step = logits_.class_stride,
+                  offset = logits_.index(scratch.begin, 0);
+    T* tile = scratch.tile.get();
     with_storage(logits_.dtype, [&]<class S>() {
-      const S* from = static_cast<const S*>(logits_.data) + logits_.index(scratch.begin, 0);
-      if (stride_ == 1) {
-        for (int64_t k = 0; k < classes; ++k) {
-          for (int64_t i = 0; i < scratch.n; ++i) element(scratch, i, k) = load_as<S>(from[k * step + i]);
-        }
-      } else if constexpr (std::is_same_v<S, T>) {
-        if (step == 1) return kernels_.pack(from, stride_, scratch.n, classes, width_, scratch.tile.get());
-        stage(from, scratch);
-        kernels_.pack(scratch.staged.data(), classes, scratch.n, classes, width_, scratch.tile.get());
-      } else {
-        stage(from, scratch);
-        kernels_.pack(scratch.staged.data(), classes, scratch.n, classes, width_, scratch.tile.get());
+      const S* from = static_cast<const S*>(logits_.data) + offset;
+      if (stride_ != 1 && step == 1 && packs(logits_.dtype))
+        return kernels_.rows(logits_.dtype).pack(from, stride_, scratch.n, classes, width_, tile);
+      for (int64_t k = 0; k < classes; ++k) {
+        for (int64_t i = 0; i < scratch.n; ++i)
+          tile[k * width_ + i] = labelsmooth::load<T>(from[k * step + i * stride_]);
       }
     });
-  }
-  template <class S>
-  void stage(const S* from, Scratch& scratch) const {
-    const int64_t classes = logits_.classes, step = logits_.class_stride;
-    for (int64_t i = 0; i < scratch.n; ++i) {
-      for (int64_t k = 0; k < classes; ++k)
-        scratch.staged[i * classes + k] = load_as<S>(from[i * stride_ + k * step]);
-    }
   }
 
   void unpack(const Gradient& dlogits, bool accumulate, Scratch& scratch) const {
     const int64_t classes = logits_.classes, step = dlogits.class_stride, rows = stride(dlogits);
+    const T* tile = scratch.tile.get();
     with_storage(dlogits.dtype, [&]<class S>() {
       S* to = static_cast<S*>(dlogits.data) + dlogits.index(scratch.begin, 0);
-      const auto put = [accumulate](T value, S& element) {
-        store(accumulate ? value + load_as<S>(element) : value, element);
-      };
-      if (rows == 1) {
-        for (int64_t k = 0; k < classes; ++k) {
-          for (int64_t i = 0; i < scratch.n; ++i) put(element(scratch, i, k), to[k * step + i]);
+      if (rows != 1 && step == 1 && !accumulate && packs(dlogits.dtype))
+        return kernels_.rows(dlogits.dtype).unpack(tile, scratch.n, classes, width_, to, rows);
+      for (int64_t k = 0; k < classes; ++k) {
+        for (int64_t i = 0; i < scratch.n; ++i) {
+          S& element = to[k * step + i * rows];
+          const T value = tile[k * width_ + i];
+          store(accumulate ? value + labelsmooth::load<T>(element) : value, element);
         }
-        return;
-      }
-      if constexpr (std::is_same_v<S, T>) {
-        if (step == 1 && !accumulate)
-          return kernels_.unpack(scratch.tile.get(), scratch.n, classes, width_, to, rows);
-      }
-      kernels_.unpack(scratch.tile.get(), scratch.n, classes, width_, scratch.staged.data(), classes);
-      for (int64_t i = 0; i < scratch.n; ++i) {
-        for (int64_t k = 0; k < classes; ++k) put(scratch.staged[i * classes + k], to[i * rows + k * step]);
       }
     });
   }
