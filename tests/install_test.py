@@ -105,6 +105,12 @@ class Install(unittest.TestCase):
         self.assertIn("SONAME", run("readelf", "-d", library))
         self.assertRegex(run("readelf", "-d", library), r"SONAME.*liblabelsmooth\.so\.0\.1\]")
 
+    @unittest.skipIf(FLAGS, "sanitizers make it larger")
+    def test_the_shared_library_is_under_2_mb(self):
+        stripped = self.folder / "stripped.so"
+        run("strip", "-o", stripped, next(self.shared.glob("lib*/**/liblabelsmooth.so")))
+        self.assertLess(stripped.stat().st_size, 2e6)
+
     def test_no_artefact_needs_more_than_it_should(self):
         library = next(self.shared.glob("lib*/**/liblabelsmooth.so"))
         for artefact in (library, self.subdirectory / "train_step"):

@@ -95,6 +95,19 @@ labelsmooth_python_test(program/identify)
 labelsmooth_python_test(program/formats)
 labelsmooth_python_test(program/compare)
 
+# Instruction counts of code as it ships, against those of the last time on the same compiler.
+if(CMAKE_BUILD_TYPE STREQUAL Release AND NOT LABELSMOOTH_SANITIZE)
+  add_executable(instructions tests/instructions.cc)
+  target_include_directories(instructions PRIVATE src)
+  target_link_libraries(instructions PRIVATE labelsmooth)
+  string(REGEX REPLACE "\\..*" "" compiler_major ${CMAKE_CXX_COMPILER_VERSION})
+  set(count_instructions ${DEBIAN_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/instructions_test.py
+    $<TARGET_FILE:instructions> ${CMAKE_CXX_COMPILER_ID}-${compiler_major})
+  add_test(NAME instructions COMMAND ${count_instructions})
+  set_tests_properties(instructions PROPERTIES SKIP_RETURN_CODE 77)
+  add_custom_target(renew_instructions COMMAND ${count_instructions} --renew DEPENDS instructions VERBATIM)
+endif()
+
 # The report's and evaluate's pages in a browser.
 foreach(test browser evaluate_browser)
   add_test(NAME report.${test} COMMAND ${DEBIAN_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/report/${test}_test.py)

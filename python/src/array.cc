@@ -49,12 +49,64 @@ struct Group {
   int64_t count = 1, stride = 0;
 };
 
+// The first version of DLPack's table of C functions, as far as it is used.
+struct Exchange {
+  uint32_t major, minor;
+  const Exchange* older;
+  void *allocate, *export_managed, *import_managed;
+  int (*view)(void* object, nb::dlpack::dltensor* out);  // borrowed; may be null
+};
+PyTypeObject* exchange_type = nullptr;
+decltype(Exchange::view) exchange_view = nullptr;
+
+bool of_exchange(nb::handle object) {
+  return exchange_type != nullptr && PyObject_TypeCheck(object.ptr(), exchange_type);
+}
+
 }  // namespace
+
+void read_by_exchange(nb::type_object type) {
+  const nb::object capsule = nb::getattr(type, "__dlpack_c_exchange_api__", nb::none());
+  if (capsule.is_none()) return;
+  auto* table = static_cast<const Exchange*>(PyCapsule_GetPointer(capsule.ptr(), "dlpack_exchange_api"));
+  if (table == nullptr) nb::raise_python_error();
+  while (table != nullptr && table->major != 1) table = table->older;
+  if (table == nullptr || table->view == nullptr) return;
+  exchange_view = table->view;
+  exchange_type = reinterpret_cast<PyTypeObject*>(type.release().ptr());  // for good
+}
+
+bool exchanged(const nb::args& objects) {
+  for (const nb::handle object : objects) {
+    if (object.is_none()) continue;
+    if (!of_exchange(object)) return false;
+    nb::dlpack::dltensor tensor;
+    if (exchange_view(object.ptr(), &tensor) != 0) {
+      PyErr_Clear();
+      return false;
+    }
+    bool empty = false;
+    for (int32_t i = 0; i < tensor.ndim; ++i) empty |= tensor.shape[i] == 0;
+    if (tensor.device.device_type != nb::device::cpu::value || (tensor.data == nullptr && !empty))
+      return false;
+  }
+  return true;
+}
 
 template <class Void>
 Array<Void>::Array(const char* argument, nb::handle object) {
   if (object.is_none()) return;
   given_ = true;
+  if (of_exchange(object)) {
+    nb::dlpack::dltensor tensor;
+    if (exchange_view(object.ptr(), &tensor) != 0) nb::raise_python_error();
+    if (tensor.device.device_type != nb::device::cpu::value)
+      throw Error(argument, described(object) + " found, an array on the CPU is needed");
+    owner_ = nb::borrow(object);
+    describe(argument, object, static_cast<char*>(tensor.data) + tensor.byte_offset, tensor.dtype,
+             static_cast<size_t>(tensor.ndim), tensor.shape, tensor.strides);
+    return;
+  }
   bool bfloat16 = false;
   if (!nb::try_cast(object, handle_)) {
     PyErr_Clear();
@@ -67,12 +119,18 @@ Array<Void>::Array(const char* argument, nb::handle object) {
                                 "on the CPU is needed");
     }
   }
-  data_ = handle_.data();
-  dtype_ = bfloat16 ? DType::bf16 : dtype_of(argument, handle_.dtype(), object);
-  for (size_t i = 0; i < handle_.ndim(); ++i) {
-    shape_.push_back(static_cast<int64_t>(handle_.shape(i)));
-    strides_.push_back(handle_.stride(i));
-  }
+  describe(argument, object, const_cast<void*>(static_cast<const void*>(handle_.data())), handle_.dtype(),
+           handle_.ndim(), handle_.shape_ptr(), handle_.stride_ptr());
+  if (bfloat16) dtype_ = DType::bf16;
+}
+
+template <class Void>
+void Array<Void>::describe(const char* argument, nb::handle object, void* data, nb::dlpack::dtype dtype,
+                           size_t axes, const int64_t* shape, const int64_t* strides) {
+  data_ = data;
+  dtype_ = dtype_of(argument, dtype, object);
+  shape_.assign(shape, shape + axes);
+  strides_.assign(strides, strides + axes);
 }
 
 template <class Void>

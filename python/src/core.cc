@@ -90,7 +90,7 @@ NB_MODULE(_core, m) {
       .def_prop_ro("rows", &Loss::rows)
       .def("value", &Loss::value, "dlogits"_a.none() = nb::none(), "upstream"_a = 1.0,
            "upstream_rows"_a.none() = nb::none(), "parts"_a.none() = nb::none())
-      .def("summarize", &Loss::summarize, "summaries"_a)
+      .def("summarize", &Loss::summarize, "summaries"_a, "parts"_a.none() = nb::none())
       .def("finish", &Loss::finish, "summaries"_a, "parts"_a.none() = nb::none())
       .def("gradient", &Loss::gradient, "summaries"_a, "dlogits"_a, "upstream"_a = 1.0,
            "upstream_rows"_a.none() = nb::none());
@@ -102,6 +102,11 @@ NB_MODULE(_core, m) {
         return std::pair(q.a, q.b);
       },
       "rule"_a, "amount"_a, "classes"_a, "(a, b) of q = a * label + b * prior.");
+
+  m.def("read_by_exchange", &read_by_exchange, "type"_a,
+        "Read arrays of the type by its __dlpack_c_exchange_api__, where it has one.");
+  m.def("exchanged", &exchanged, nb::sig("def exchanged(*arrays: object) -> bool"),
+        "Whether each of these is None or can be read so.");
 
   bind_calibration(m);
 

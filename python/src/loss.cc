@@ -36,8 +36,8 @@ struct PartArrays {
   PartArrays(nb::handle dict, int64_t rows) {
     if (dict.is_none()) return;
     const auto take = [&](const char* name, Out& array, auto& part, DType dtype) {
-      const nb::object value = dict.attr("get")(name);
-      if (value.is_none()) return;
+      const nb::handle value = PyDict_GetItemString(dict.ptr(), name);
+      if (!value.is_valid() || value.is_none()) return;
       array = Out(name, value);
       const Vector vector = array.vector(name);
       using T = typename std::remove_reference_t<decltype(part)>::element_type;
@@ -195,10 +195,14 @@ Value Loss::value(nb::handle dlogits, double upstream, nb::handle upstream_rows,
   }));
 }
 
-void Loss::summarize(nb::handle summaries) const {
+Value Loss::summarize(nb::handle summaries, nb::handle parts) const {
   const Out bytes("summaries", summaries);
+  const PartArrays written(parts, rows());
   const std::span<RowSummary> all = summaries_of(bytes, rows());
-  without_gil(view_.rows() * view_.classes, [&] { labelsmooth::summarize(view_, target_, options_, all); });
+  return value_of(without_gil(view_.rows() * view_.classes, [&] {
+    labelsmooth::summarize(view_, target_, options_, all);
+    return labelsmooth::finish(all, view_.total_classes, target_, options_, written.parts);
+  }));
 }
 
 Value Loss::finish(nb::handle summaries, nb::handle parts) const {

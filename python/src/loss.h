@@ -42,8 +42,8 @@ class Loss {
 
   /// parts: None, or a dict of arrays to be written, by the names of Parts.
   Value value(nb::handle dlogits, double upstream, nb::handle upstream_rows, nb::handle parts) const;
-  /// summaries: contiguous u8, 80 bytes a row.
-  void summarize(nb::handle summaries) const;
+  /// The value, and the summaries that `finish` and `gradient` read: contiguous u8, 80 bytes a row.
+  Value summarize(nb::handle summaries, nb::handle parts) const;
   Value finish(nb::handle summaries, nb::handle parts) const;
   void gradient(nb::handle summaries, nb::handle dlogits, double upstream, nb::handle upstream_rows) const;
 

@@ -94,6 +94,29 @@ def test_as_torch(shape, kind):
         assert torch.equal(alone.nan_to_num(), found[0].nan_to_num())
 
 
+@pytest.mark.parametrize("shape", [(5, 0), (0, 0), (0,), (2, 0, 3)], ids=str)
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_probabilities_of_no_classes(shape, reduction):
+    """Sums over nothing, differentiable in both."""
+    for smoothing, weight in itertools.product([0.0, 0.1], [None, torch.rand(0)]):
+        found = {}
+        for name, call in (("ours", ours.cross_entropy), ("theirs", F.cross_entropy)):
+            inputs = [torch.rand(shape, requires_grad=True) for _ in range(2)]
+            loss = call(*inputs, weight, label_smoothing=smoothing, reduction=reduction)
+            found[name] = [loss, *torch.autograd.grad(loss.sum(), inputs)]
+        for one, other in zip(found["ours"], found["theirs"], strict=True):
+            torch.testing.assert_close(one, other, rtol=0, atol=0, equal_nan=True)
+            assert torch.equal(one.nan_to_num().signbit(), other.nan_to_num().signbit())
+
+
+def test_no_classes_and_our_keywords():
+    none = torch.rand(5, 0)
+    assert ours.cross_entropy(none, none, empty="zero") == 0
+    for given in ({"empty": "error"}, {"return_parts": True}):
+        with pytest.raises(labelsmooth.Error, match="logits: 0 classes found"):
+            ours.cross_entropy(none, none, **given)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 def test_rounded_once(dtype, reduction):
@@ -121,6 +144,14 @@ def assert_half_ulp(found, exact):
         2 ** torch.floor(torch.log2(found.abs())), torch.tensor(info.smallest_normal)
     )
     assert ((found - exact).abs() <= ulp * (0.5 + 2**-10)).all()
+
+
+@pytest.mark.filterwarnings("error")
+def test_losses_beyond_the_type():
+    logits, target = torch.tensor([[3e38, -3e38], [3e38, -3e38]]), torch.tensor([1, 0])
+    assert ours.cross_entropy(logits, target, reduction="none").tolist() == [float("inf"), 0]
+    assert ours.cross_entropy(logits, target, reduction="sum") == float("inf")
+    assert np.isclose(ours.cross_entropy(logits, target).item(), 3e38)
 
 
 def test_gradient_of_a_confident_row():

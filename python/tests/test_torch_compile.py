@@ -80,6 +80,39 @@ def test_compile_of_a_schedule(reached, monkeypatch):
         torch.testing.assert_close(*gradients)
 
 
+@pytest.mark.parametrize("reached", [["cpu"], []], ids=["library", "formula"])
+@pytest.mark.parametrize(
+    "given, graphs",
+    [(float, 2), (torch.tensor, 1), (lambda amount: torch.full((4,), amount, dtype=torch.float64), 1)],
+    ids=["float", "scalar", "rows"],
+)
+def test_a_schedule_compiles_no_graph_of_its_own(given, graphs, reached, monkeypatch):
+    """One for any amount in a tensor; of a float, one for the first and one for all others."""
+    monkeypatch.setattr(functional, "_reached", reached)
+    compiled = []
+    torch._dynamo.reset()
+    loss_of = torch.compile(
+        lambda z, y, amount: ours.cross_entropy(z, y, label_smoothing=amount),
+        fullgraph=True,
+        backend=lambda graph, inputs: compiled.append(graph) or graph.forward,
+    )
+    logits, target = torch.randn(4, 3, dtype=torch.float64), torch.tensor([0, 1, 2, 0])
+    for amount in (0.1, 0.25, 0.5, 0.125):
+        expected = F.cross_entropy(
+            logits, target, label_smoothing=torch.as_tensor(given(amount)).max().item()
+        )
+        torch.testing.assert_close(loss_of(logits, target, given(amount)), expected)
+    assert len(compiled) == graphs
+
+
+def test_amounts_that_a_graph_refuses():
+    compiled = torch.compile(ours.cross_entropy, fullgraph=True, backend=BACKEND)
+    logits, target = torch.randn(4, 3), torch.tensor([0, 1, 2, 0])
+    for amount in (1.5, torch.tensor(1.5)):
+        with pytest.raises(Exception, match="label_smoothing"):
+            compiled(logits, target, label_smoothing=amount)
+
+
 def test_compile_with_returns():
     def call(z, y):
         return ours.cross_entropy(z, y, return_token_accuracy=True, return_parts=True)

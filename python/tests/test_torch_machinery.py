@@ -22,8 +22,9 @@ from labelsmooth.torch import functional
 
 
 def recorded(monkeypatch, name, reduction):
-    """The operators' arguments, as a call has them."""
+    """The operators' arguments, as a call has them that the dispatcher sees."""
     calls = {}
+    monkeypatch.setattr(functional.ops, "_is_plain", lambda *tensors: False)
     for op in ("cross_entropy", "cross_entropy_backward", "cross_entropy_parts"):
         real = getattr(functional.ops, op)
         monkeypatch.setattr(
@@ -168,6 +169,191 @@ def test_inference_and_meta():
         z = torch.randn(4, 3, requires_grad=True)
         ours.cross_entropy(z, torch.zeros(4, dtype=torch.long)).backward()
         assert z.grad.shape == (4, 3)
+
+
+# ---- past the dispatcher, where it would do nothing ----
+
+Z, Y = torch.randn(4, 10), torch.tensor([1, 2, 3, 4])
+
+
+def loss_and_gradient(logits, target=Y, **given):
+    loss = ours.cross_entropy(logits, target, label_smoothing=0.1, **given)
+    (gradient,) = torch.autograd.grad(loss.sum(), logits)
+    return loss.detach(), gradient
+
+
+@pytest.fixture
+def dispatched(monkeypatch):
+    """Which operators the dispatcher is asked for."""
+    calls = []
+    for name in ("cross_entropy", "cross_entropy_backward"):
+        real = getattr(functional.ops, name)
+        monkeypatch.setattr(
+            functional.ops, name, lambda *a, _name=name, _real=real: calls.append(_name) or _real(*a)
+        )
+    return calls
+
+
+BOTH = ["cross_entropy", "cross_entropy_backward"]
+
+
+@pytest.mark.skipif(not functional.ops._EXCHANGED, reason="PyTorch before 2.10")
+def test_plain_tensors_are_not_dispatched(dispatched):
+    ours.cross_entropy(Z, Y, torch.rand(10))
+    for logits in (
+        Z.clone().requires_grad_(),
+        torch.nn.Parameter(Z.bfloat16()),
+        Z.t().clone().t().requires_grad_(),
+    ):
+        for reduction in ("mean", "none"):
+            loss_and_gradient(logits, reduction=reduction, prior=torch.full((10,), 0.1))
+    with torch.inference_mode():
+        ours.cross_entropy(Z + 1, Y)
+    assert dispatched == []
+
+
+class Subclass(torch.Tensor):
+    pass
+
+
+def dead_wrapper():
+    """What is left of a transform's tensor after it."""
+    kept = []
+    torch.func.grad(lambda z: (kept.append(z), z.sum())[1])(Z)
+    return kept[0]
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda: torch.complex(torch.zeros_like(Z), -Z).conj().imag,  # negated when it is read
+        lambda: Z.as_subclass(Subclass),
+        dead_wrapper,
+    ],
+    ids=["negative", "subclass", "dead"],
+)
+def test_what_the_dispatcher_is_for(wrapped, dispatched):
+    assert ours.cross_entropy(wrapped(), Y, label_smoothing=0.1) == ours.cross_entropy(
+        Z, Y, label_smoothing=0.1
+    )
+    assert dispatched == BOTH[:1]
+    found = loss_and_gradient(wrapped().detach().requires_grad_())
+    expected = loss_and_gradient(Z.clone().requires_grad_())
+    for one, other in zip(found, expected, strict=True):
+        assert torch.equal(one.as_subclass(torch.Tensor), other)
+
+
+def test_zeros_without_memory():
+    zeros = torch._efficientzerotensor((4, 10))
+    torch.testing.assert_close(ours.cross_entropy(zeros, Y), torch.tensor(10.0).log())
+
+
+def test_layouts_without_a_kernel_are_named():
+    for arguments in ((Z.to_sparse(), Y), (Z.to_mkldnn(), Y), (Z, Y, torch.rand(10).to_sparse())):
+        with pytest.raises(NotImplementedError, match="Could not run 'labelsmooth::cross_entropy'"):
+            ours.cross_entropy(*arguments)
+
+
+def test_gradients_of_a_batch_of_upstreams():
+    logits = Z.clone().requires_grad_()
+    loss = ours.cross_entropy(logits, Y, reduction="none")
+    (found,) = torch.autograd.grad(loss, logits, torch.eye(4), True, is_grads_batched=True)
+    for row, one in enumerate(found):
+        (expected,) = torch.autograd.grad(loss, logits, torch.eye(4)[row], retain_graph=True)
+        assert torch.equal(one, expected)
+
+
+class Seen(torch.utils._python_dispatch.TorchDispatchMode):
+    def __enter__(self):
+        self.names = []
+        return super().__enter__()
+
+    def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
+        self.names.append(str(function))
+        return function(*arguments, **(keywords or {}))
+
+
+class Asked(torch.overrides.TorchFunctionMode):
+    def __enter__(self):
+        self.names = []
+        return super().__enter__()
+
+    def __torch_function__(self, function, types, arguments=(), keywords=None):
+        self.names.append(str(function))
+        return function(*arguments, **(keywords or {}))
+
+
+@pytest.mark.filterwarnings("ignore")  # tracing is deprecated
+def test_who_looks_on_sees_the_operators():
+    for mode, operators in ((Seen(), BOTH), (Asked(), BOTH[:1])):
+        with mode:
+            loss_and_gradient(Z.clone().requires_grad_())
+        for name in operators:
+            assert f"labelsmooth.{name}.default" in mode.names
+    with torch.profiler.profile() as profile:
+        loss_and_gradient(Z.clone().requires_grad_())
+    assert {f"labelsmooth::{name}" for name in BOTH} <= {event.key for event in profile.key_averages()}
+    with pytest.raises(
+        RuntimeError, match="unsupported input list type: Tensor"
+    ):  # not a constant in the graph
+        torch.jit.trace(lambda z: ours.cross_entropy(z, Y), (Z,))
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    assert "labelsmooth.cross_entropy" in str(make_fx(lambda z: ours.cross_entropy(z, Y))(Z).graph)
+
+
+def test_checkpoints_and_hooks():
+    expected = loss_and_gradient(Z.clone().requires_grad_())
+    saved = []
+    with torch.autograd.graph.saved_tensors_hooks(
+        lambda one: saved.append(one) or one.clone(), lambda one: one
+    ):
+        found = loss_and_gradient(Z.clone().requires_grad_())
+    assert len(saved) == 3 and torch.equal(found[1], expected[1])
+    logits = Z.clone().requires_grad_()
+    torch.utils.checkpoint.checkpoint(
+        lambda z: ours.cross_entropy(1 * z, Y, label_smoothing=0.1), logits, use_reentrant=False
+    ).backward()
+    assert torch.equal(logits.grad, expected[1])
+
+
+def test_logits_that_changed_after_the_loss():
+    logits = 1 * Z.clone().requires_grad_()
+    loss = ours.cross_entropy(logits, Y)
+    logits.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+def of_every_kind():
+    for dtype, reduction in itertools.product((torch.float32, torch.bfloat16), ("mean", "none")):
+        logits = torch.arange(40.0).cos().view(4, 10).to(dtype).requires_grad_()
+        yield loss_and_gradient(logits, reduction=reduction, row_weight=torch.arange(4.0))
+
+
+def test_before_the_exchange():
+    """PyTorch before 2.10 has no C functions for its tensors."""
+    code = """if True:
+        import torch
+        del torch.Tensor.__dlpack_c_exchange_api__
+        import test_torch_machinery as here
+        assert not here.functional.ops._EXCHANGED
+        for loss, gradient in here.of_every_kind():
+            print(loss.tolist(), gradient.tolist())
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(__file__).parent, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "".join(
+        f"{loss.tolist()} {gradient.tolist()}\n" for loss, gradient in of_every_kind()
+    )
+
+
+def test_a_scale_in_a_tensor_is_read_again():
+    scale = torch.tensor(0.5)
+    for value in (0.5, 2.0):
+        assert ours.cross_entropy(Z, Y, scale=scale.fill_(value)) == ours.cross_entropy(Z, Y, scale=value)
 
 
 # ---- processes, threads, copies ----

@@ -109,10 +109,11 @@ def check_soft(target: torch.Tensor, ignore_index: int | None, hard_labels: torc
 
 
 def check_labels(input: torch.Tensor, target: torch.Tensor, axis: int) -> None:
-    axes, shape, rows = input.dim(), list(target.shape), list(input.shape)
+    rows = list(input.shape)
     del rows[axis]
-    if shape == rows and target.dtype in _LABELS:
+    if target.shape == tuple(rows) and target.dtype in _LABELS:
         return
+    axes, shape = input.dim(), list(target.shape)
     if axes > 1 and (not shape or shape[0] != rows[0]):
         of_target = shape[0] if shape else 0
         raise ValueError(f"Expected input batch_size ({rows[0]}) to match target batch_size ({of_target}).")

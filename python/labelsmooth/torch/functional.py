@@ -157,8 +157,11 @@ def cross_entropy(
     axis = class_axis(input, axis)
     soft = target.shape == input.shape
     amounts: Tensor | None = None
+    traced = torch.compiler.is_compiling()
     if isinstance(label_smoothing, Tensor) and label_smoothing.dim() > 0:
         amounts, label_smoothing = label_smoothing, 0.0
+    elif traced and class_smoothing is None:
+        amounts, label_smoothing = _amount_of_graph(label_smoothing, input, axis), 0.0
     else:
         label_smoothing = float(label_smoothing)
         check_smoothing(label_smoothing)
@@ -176,22 +179,25 @@ def cross_entropy(
         labels = target.reshape(())  # one row; PyTorch takes labels (1,)
     second, mixing = mixed if mixed is not None else (None, None)
     dense = target if soft else None
-    tensors = Arrays(
-        labels, second, mixing, dense, prior, matrix, amounts, class_smoothing, weight, row_weight, mask
-    )
+    given: ops.Tensors = [labels]  # `Arrays` up to the last that is there
+    alone = second is mixing is dense is prior is matrix is amounts is class_smoothing is None
+    if not (alone and weight is row_weight is mask is None):
+        given += (second, mixing, dense, prior, matrix, amounts, class_smoothing, weight, row_weight, mask)
+        while given[-1] is None:
+            given.pop()
     kind, constant = named_denominator(denominator)
-    settings = Settings(
+    settings, text = (_settings_and_text if traced else _known_settings)(
         label_smoothing,
         rule,
         weighting,
         ignore_index,
         support,
         padded_classes,
-        scale,
-        softcap or 0.0,
-        lse_square_scale,
-        entropy_penalty,
-        max_suppression,
+        float(scale),
+        float(softcap or 0.0),
+        float(lse_square_scale),
+        float(entropy_penalty),
+        float(max_suppression),
         reduction,
         kind,
         constant,
@@ -202,23 +208,48 @@ def cross_entropy(
     dtype = input.dtype
     if dtype in HALVES and torch.is_autocast_enabled(input.device.type):
         dtype = torch.float32  # as autocast has it, without a copy of the logits
-    given = _trimmed(tensors)
-    through = check_others(given, input, axis, soft)
+    through = len(given) > 1 and check_others(given, input, axis, soft)
+    if soft and input.shape[axis] == 0 and settings.empty != "error" and True not in wanted:
+        return _of_no_classes(settings, input, target)
     if through or input.device.type not in _reached or _in_transform() or _has_tangents():
-        return _by_formula(settings, input, tensors, dtype, through, wanted)
-    return _by_library(settings, input, given, dtype, wanted)
+        return _by_formula(settings, input, Arrays(*given), dtype, through, wanted)
 
-
-def _by_library(
-    settings: Settings, input: Tensor, given: ops.Tensors, dtype: torch.dtype, wanted: tuple[bool, ...]
-) -> Any:
-    traced = torch.compiler.is_compiling()
-    text = ops.text_of(settings) if traced else _text_of(settings)
     call = ops.cross_entropy if traced else ops.loss_and_summaries
     keep = True in wanted or torch.is_grad_enabled() and input.requires_grad
     loss, summaries = call(input, given, text, keep, dtype != input.dtype)
     if True not in wanted:
         return loss
+    return _with_parts(settings, text, input, given, loss, summaries, wanted)
+
+
+def _amount_of_graph(amount: float | Tensor, input: Tensor, axis: int) -> Tensor | None:
+    """One a row, so that the graph reads it: as a setting, each amount of a schedule would compile another graph."""
+    if not isinstance(amount, Tensor):
+        check_smoothing(amount)
+        if amount == 0.0:
+            return None
+        amount = torch.scalar_tensor(amount, dtype=torch.float64)
+    dtype = torch.float32 if input.device.type == "mps" else torch.float64  # which MPS has not
+    return amount.to(input.device, dtype).expand(ops.rows_shape(input, axis))
+
+
+def _settings_and_text(*values: Any) -> tuple[Settings, str]:
+    settings = Settings(*values)
+    return settings, ops.text_of(settings)
+
+
+_known_settings = lru_cache(maxsize=256)(_settings_and_text)
+
+
+def _with_parts(
+    settings: Settings,
+    text: str,
+    input: Tensor,
+    given: ops.Tensors,
+    loss: Tensor,
+    summaries: Tensor,
+    wanted: tuple[bool, ...],
+) -> CrossEntropyOutput:
     with torch.no_grad():
         *parts, denominator = ops.cross_entropy_parts(summaries, input, given, text)
     tensors = Arrays(*given)
@@ -272,6 +303,13 @@ def _output(
     )
 
 
+def _of_no_classes(settings: Settings, input: Tensor, target: Tensor) -> Tensor:
+    """Sums over nothing, as PyTorch has them; the library refuses."""
+    rows = (input * target.to(input.dtype)).sum(settings.axis)
+    loss = rows if settings.reduction == "none" else rows.sum()
+    return loss * float("nan") if (settings.reduction, settings.empty) == ("mean", "nan") else -loss
+
+
 def _accuracy(parts: Parts, reduction: str) -> Tensor:
     if parts.correct is None:
         raise Error("return_token_accuracy", "needs the labels of the probabilities, as hard_labels")
@@ -281,17 +319,6 @@ def _accuracy(parts: Parts, reduction: str) -> Tensor:
 
 def _has_tangents() -> bool:
     return getattr(forward_ad, "_current_level", -1) >= 0
-
-
-_text_of = lru_cache(maxsize=256)(ops.text_of)
-
-
-def _trimmed(tensors: Arrays) -> ops.Tensors:
-    """Up to the last that is given."""
-    given = list(tensors)
-    while given and given[-1] is None:
-        given.pop()
-    return given
 
 
 def _legacy(size_average: bool | None, reduce: bool | None) -> str:

@@ -10,6 +10,8 @@ from labelsmooth.settings import Denominator, Empty, Rule, Support, Weighting
 
 from .functional import cross_entropy
 
+_TENSORS = ("weight", "prior", "matrix", "class_smoothing", "mask")
+
 
 class CrossEntropyLoss(torch.nn.CrossEntropyLoss):
     r"""torch.nn.CrossEntropyLoss, and what it lacks.
@@ -65,10 +67,8 @@ class CrossEntropyLoss(torch.nn.CrossEntropyLoss):
         return_parts: bool = False,
     ) -> None:
         super().__init__(weight, size_average, ignore_index, reduce, reduction, label_smoothing)  # type: ignore[arg-type]
-        self.register_buffer("prior", prior, persistent=False)
-        self.register_buffer("matrix", matrix, persistent=False)
-        self.register_buffer("class_smoothing", class_smoothing, persistent=False)
-        self.register_buffer("mask", mask, persistent=False)
+        for name, tensor in zip(_TENSORS[1:], (prior, matrix, class_smoothing, mask), strict=True):
+            self.register_buffer(name, tensor, persistent=False)
         self.options: dict[str, Any] = {
             "rule": rule,
             "weighting": weighting,
@@ -89,17 +89,17 @@ class CrossEntropyLoss(torch.nn.CrossEntropyLoss):
         }
 
     def forward(self, input: Tensor, target: Tensor, **of_this_batch: Any) -> Any:
-        own = {
-            "weight": self.weight,
-            "ignore_index": self.ignore_index,
-            "reduction": self.reduction,
-            "label_smoothing": self.label_smoothing,
-            "prior": self.prior,
-            "matrix": self.matrix,
-            "class_smoothing": self.class_smoothing,
-            "mask": self.mask,
-        }
-        return cross_entropy(input, target, **{**own, **self.options, **of_this_batch})
+        given = dict(
+            self.options,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+            label_smoothing=self.label_smoothing,
+        )
+        buffers = self._buffers  # where attributes of a module are looked for last, in 0.5 us each
+        for name in _TENSORS:
+            given[name] = buffers[name] if name in buffers else getattr(self, name)
+        given.update(of_this_batch)
+        return cross_entropy(input, target, **given)
 
     def extra_repr(self) -> str:
         """What is not the default."""

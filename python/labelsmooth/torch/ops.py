@@ -15,6 +15,8 @@ import itertools
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -39,7 +41,11 @@ class Parts(NamedTuple):
 
 Tensors: TypeAlias = list[Tensor | None]
 SUMMARY_BYTES = 80
-_WIDE = (torch.float32, torch.float64)
+_NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
+_MOST = torch.finfo(torch.float32).max
+
+_core.read_by_exchange(Tensor)
+_EXCHANGED = hasattr(Tensor, "__dlpack_c_exchange_api__")
 
 _library = torch.library.Library("labelsmooth", "DEF")  # type: ignore[no-untyped-call]
 _arguments = "Tensor logits, Tensor?[] tensors, str settings"
@@ -84,9 +90,9 @@ def rows_shape(logits: Tensor, axis: int) -> list[Any]:
 
 
 def _array(tensor: Tensor | None) -> Any:
-    """What the library reads: NumPy's view, whose hand-over costs a tenth of DLPack's; bfloat16 has none."""
-    if tensor is None:
-        return None
+    """What the library reads: the tensor itself; of an older PyTorch NumPy's view, which bfloat16 has not."""
+    if tensor is None or _EXCHANGED:
+        return tensor
     if tensor.requires_grad:
         tensor = tensor.detach()
     return tensor if tensor.dtype == torch.bfloat16 else tensor.numpy()
@@ -103,12 +109,13 @@ def _breaks(tensor: Tensor, axis: int) -> set[int]:
 
 def _problem(settings: Settings, logits: Tensor, tensors: Tensors) -> _core.Loss:
     """The library's loss; whatever is not of the logits' shape is read contiguous."""
-    shape = logits.shape
-    arrays = [
-        one if one is None else _array(one if one.dim() > 1 and one.shape == shape else one.contiguous())
-        for one in tensors
-    ]
-    return _core.Loss(bound(settings), _array(logits), *arrays)
+    return _core.Loss(bound(settings), _array(logits), *[_array(_as_read(one, logits)) for one in tensors])
+
+
+def _as_read(tensor: Tensor | None, logits: Tensor) -> Tensor | None:
+    if tensor is None or tensor.is_contiguous() or tensor.dim() > 1 and tensor.shape == logits.shape:
+        return tensor
+    return tensor.contiguous()
 
 
 def _walkable(settings: Settings, logits: Tensor, tensors: Tensors) -> bool:
@@ -132,9 +139,8 @@ def _as_torch_says(error: Error) -> Exception:
 
 
 def rounded(loss: Tensor, dtype: torch.dtype) -> Tensor:
-    """From float64 to `dtype`, rounded once, to inf beyond its range: by way of a float32 that is odd where it is not exact."""
-    if dtype in _WIDE:
-        return loss.to(dtype)
+    """From float64 to a half `dtype`, rounded once, to inf beyond its range: by way of a float32 that is odd
+    where it is not exact."""
     single = loss.float()
     bits = single.view(torch.int32)
     toward_zero = torch.where(single.double().abs() > loss.abs(), bits - 1, bits) | 1
@@ -149,24 +155,25 @@ def _forward_cpu(
     dtype = torch.float32 if single else logits.dtype
     if not _walkable(settings, logits, tensors):
         logits, tensors = logits.contiguous(), _contiguous(tensors)
-    by_row: Tensor | None = None
-    parts: dict[str, Any] | None = None
-    if settings.reduction == "none":
-        by_row = torch.empty(rows_shape(logits, settings.axis), dtype=torch.float64)
-        parts = {"loss": by_row.numpy()}
+    by_row = np.empty(rows_shape(logits, settings.axis)) if settings.reduction == "none" else None
+    parts = None if by_row is None else {"loss": by_row}
     loss = _problem(settings, logits, tensors)
-    summaries = torch.empty((loss.rows if keep else 0, SUMMARY_BYTES), dtype=torch.uint8)
+    summaries = torch.empty(loss.rows if keep else 0, SUMMARY_BYTES, dtype=torch.uint8)
     try:
-        if keep:
-            loss.summarize(summaries.numpy())
-            value = loss.finish(summaries.numpy(), parts)
-        else:
-            value = loss.value(parts=parts)
+        value = loss.summarize(_array(summaries), parts) if keep else loss.value(parts=parts)
     except Error as error:
         raise _as_torch_says(error) from None
-    if by_row is not None:
-        return rounded(by_row, dtype), summaries
-    return rounded(torch.scalar_tensor(value.loss, dtype=torch.float64), dtype), summaries
+    return _loss(value.loss if by_row is None else by_row, dtype), summaries
+
+
+def _loss(values: float | npt.NDArray[np.float64], dtype: torch.dtype) -> Tensor:
+    """Of float64, rounded once, to inf beyond the type's range. A tensor's `to` takes three times as long."""
+    if dtype not in _NUMPY:
+        return rounded(torch.as_tensor(values, dtype=torch.float64), dtype)
+    if isinstance(values, float) and not abs(values) > _MOST:  # where scalar_tensor raises
+        return torch.scalar_tensor(values, dtype=dtype)
+    with np.errstate(over="ignore"):
+        return torch.from_numpy(np.asarray(values, _NUMPY[dtype]))
 
 
 def _backward_cpu(upstream: Tensor, summaries: Tensor, logits: Tensor, tensors: Tensors, text: str) -> Tensor:
@@ -177,9 +184,9 @@ def _backward_cpu(upstream: Tensor, summaries: Tensor, logits: Tensor, tensors: 
         written = torch.empty_like(logits)
     loss = _problem(settings, logits, tensors)
     if upstream.dim() == 0:
-        loss.gradient(summaries.numpy(), _array(written), upstream.item())
+        loss.gradient(_array(summaries), _array(written), upstream.item())
     else:
-        loss.gradient(summaries.numpy(), _array(written), 1.0, _array(upstream.contiguous()))
+        loss.gradient(_array(summaries), _array(written), 1.0, _array(upstream.contiguous()))
     return dlogits if written is dlogits else dlogits.copy_(written)
 
 
@@ -188,8 +195,8 @@ def _parts_cpu(summaries: Tensor, logits: Tensor, tensors: Tensors, text: str) -
     if not _walkable(settings, logits, tensors):
         logits, tensors = logits.contiguous(), _contiguous(tensors)
     parts = _empty_parts(logits, tensors, settings)
-    arrays = {name: part.numpy() for name, part in parts.items() if name != "correct" or _has_labels(tensors)}
-    value = _problem(settings, logits, tensors).finish(summaries.numpy(), arrays)
+    arrays = {name: _array(part) for name, part in parts.items() if name != "correct" or _has_labels(tensors)}
+    value = _problem(settings, logits, tensors).finish(_array(summaries), arrays)
     return (*parts.values(), torch.scalar_tensor(value.denominator, dtype=torch.float64))
 
 
@@ -236,18 +243,41 @@ def _parts_fake(summaries: Tensor, logits: Tensor, tensors: Tensors, text: str) 
     return (*parts.values(), logits.new_empty((), dtype=torch.float64))
 
 
-# ---- gradients ----
+# ---- the way to the kernels, and gradients ----
+
+
+def _is_plain(*tensors: Tensor | None) -> bool:
+    """Whether the dispatcher would go straight to the CPU's kernel: no tracer, profiler or mode looks on, and no
+    tensor is a subclass's, lazy or wrapped. Then it is left out, as it takes half the time of a small call. (The
+    tensors' dispatch keys say the same for four times the price.)"""
+    if _tracing() is not None or _profiled() or _dispatch_modes() or _function_modes():
+        return False
+    for one in tensors:
+        if one is not None and (type(one) not in _PLAIN or one.is_neg()):
+            return False
+    return _core.exchanged(*tensors)
+
+
+_tracing, _profiled = torch._C._get_tracing_state, torch._C._autograd._profiler_enabled
+_dispatch_modes, _function_modes = torch._C._len_torch_dispatch_stack, torch._C._len_torch_function_stack
+_PLAIN = (Tensor, torch.nn.Parameter)
+
+
+def _below_autograd(operator: Any, *arguments: Any) -> Any:
+    with torch._C._AutoDispatchBelowAutograd():
+        return operator(*arguments)
 
 
 class _CrossEntropy(torch.autograd.Function):
     """Keeps the logits and the summaries of their rows. No `setup_context`: it costs 30 us a call."""
 
     @staticmethod
-    def forward(ctx: Any, text: str, single: bool, *tensors: Tensor | None) -> tuple[Tensor, Tensor]:
-        with torch._C._AutoDispatchBelowAutograd():
-            loss, summaries = cross_entropy(tensors[0], tensors[1:], text, True, single)
+    def forward(
+        ctx: Any, plain: bool, text: str, single: bool, logits: Tensor, *tensors: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        loss, summaries = _forward(plain, logits, tensors, text, True, single)
         ctx.text = text
-        ctx.save_for_backward(summaries, *tensors)
+        ctx.save_for_backward(summaries, logits, *tensors)
         ctx.mark_non_differentiable(summaries)
         ctx.set_materialize_grads(False)
         return loss, summaries
@@ -256,7 +286,7 @@ class _CrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, upstream: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
         summaries, logits, *tensors = ctx.saved_tensors
         dlogits = None if upstream is None else gradient(upstream, summaries, logits, tensors, ctx.text)
-        return None, None, dlogits, *((None,) * len(tensors))
+        return None, None, None, dlogits, *((None,) * len(tensors))
 
 
 class _Gradient(torch.autograd.Function):
@@ -266,8 +296,7 @@ class _Gradient(torch.autograd.Function):
     def forward(ctx: Any, text: str, upstream: Tensor, summaries: Tensor, *tensors: Tensor | None) -> Tensor:
         ctx.text = text
         ctx.save_for_backward(upstream, *tensors)
-        with torch._C._AutoDispatchBelowAutograd():
-            return cross_entropy_backward(upstream, summaries, tensors[0], tensors[1:], text)  # type: ignore[no-any-return]
+        return _below_autograd(cross_entropy_backward, upstream, summaries, tensors[0], tensors[1:], text)  # type: ignore[no-any-return]
 
     @staticmethod
     def backward(ctx: Any, direction: Tensor) -> tuple[Tensor | None, ...]:
@@ -278,28 +307,37 @@ class _Gradient(torch.autograd.Function):
         return None, by_upstream, None, by_logits, *((None,) * len(tensors))
 
 
+# Without what Function.apply does for transforms, half of its time: their tensors are not plain.
+_apply_plain = super(torch.autograd.Function, _CrossEntropy).apply
+
+
+def _forward(plain: bool, *arguments: Any) -> tuple[Tensor, Tensor]:
+    return _forward_cpu(*arguments) if plain else _below_autograd(cross_entropy, *arguments)
+
+
 def loss_and_summaries(
     logits: Tensor, tensors: Tensors, text: str, keep: bool = False, single: bool = False
 ) -> tuple[Tensor, Tensor]:
     """The operator with its gradient; calling it spares the dispatcher's half of the way to it."""
+    plain = _is_plain(logits, *tensors)
     if torch.is_grad_enabled() and logits.requires_grad:
-        return _CrossEntropy.apply(text, single, logits, *tensors)  # type: ignore[no-any-return, no-untyped-call]
-    with torch._C._AutoDispatchBelowAutograd():
-        return cross_entropy(logits, tensors, text, keep, single)  # type: ignore[no-any-return]
+        apply = _apply_plain if plain else _CrossEntropy.apply
+        return apply(plain, text, single, logits, *tensors)  # type: ignore[no-any-return, no-untyped-call]
+    return _forward(plain, logits, tensors, text, keep, single)
 
 
 def gradient(upstream: Tensor, summaries: Tensor, logits: Tensor, tensors: Tensors, text: str) -> Tensor:
     """d(upstream * loss) / d(logits)."""
     if torch.is_grad_enabled() and (upstream.requires_grad or logits.requires_grad):
         return _Gradient.apply(text, upstream, summaries, logits, *tensors)  # type: ignore[no-any-return, no-untyped-call]
-    with torch._C._AutoDispatchBelowAutograd():
-        return cross_entropy_backward(upstream, summaries, logits, tensors, text)  # type: ignore[no-any-return]
+    if _is_plain(upstream, summaries, logits, *tensors):
+        return _backward_cpu(upstream, summaries, logits, tensors, text)
+    return _below_autograd(cross_entropy_backward, upstream, summaries, logits, tensors, text)  # type: ignore[no-any-return]
 
 
 def parts_of(summaries: Tensor, logits: Tensor, tensors: Tensors, text: str) -> tuple[Tensor, ...]:
     """What carries no gradient."""
-    with torch._C._AutoDispatchBelowAutograd():
-        return cross_entropy_parts(summaries, logits, tensors, text)  # type: ignore[no-any-return]
+    return _below_autograd(cross_entropy_parts, summaries, logits, tensors, text)  # type: ignore[no-any-return]
 
 
 for _name, _kernel, _fake, _autograd in (

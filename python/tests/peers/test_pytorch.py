@@ -289,12 +289,13 @@ class TestWhereWeDiffer:
         with pytest.raises(labelsmooth.Error, match="weight: class 2"):
             labelsmooth.torch.cross_entropy(LOGITS, INDEX, weight, label_smoothing=0.1)
 
-    def test_soft_targets_of_no_class(self):
+    def test_no_classes_and_no_label_that_counts(self):
         import labelsmooth.torch
 
-        assert F.cross_entropy(torch.rand(5, 0), torch.rand(5, 0)).isnan()
-        with pytest.raises(ValueError, match="at least 1"):
-            labelsmooth.torch.cross_entropy(torch.rand(5, 0), torch.rand(5, 0))
+        logits, target = torch.rand(5, 0), torch.full((5,), -100)
+        assert F.cross_entropy(logits, target).isnan()
+        with pytest.raises(labelsmooth.Error, match="logits: 0 classes found"):
+            labelsmooth.torch.cross_entropy(logits, target)
 
 
 def test_positional_arguments_are_pytorchs():
