@@ -2,60 +2,32 @@
 #include "probabilities.h"
 
 #include <algorithm>  // std::clamp, std::max, std::max_element, std::min
-#include <array>      // std::array
 #include <cmath>      // std::abs, std::exp, std::isnan, std::log
 #include <limits>     // std::numeric_limits
 #include <string>     // std::to_string
 
 #include "labelsmooth/cross_entropy.h"
 #include "parallel.h"
+#include "softmax.h"
 #include "storage.h"
 #include "validate.h"
 
 namespace labelsmooth {
 namespace {
 
-constexpr int64_t kBlockElements = int64_t{1} << 17, kMostBlockRows = int64_t{1} << 14;
-constexpr int64_t kCacheElements = int64_t{1} << 14;  // worked on at once by a thread
+constexpr int64_t kPartElements = int64_t{1} << 14, kMostPartRows = int64_t{1} << 10;
+constexpr int64_t kBlockElements = int64_t{1} << 20;
 constexpr double kMin = std::numeric_limits<double>::min();
 
-struct Sums {
-  double sum = 0, squares = 0;
-};
+int64_t part_rows(int64_t classes) { return std::clamp<int64_t>(kPartElements / classes, 1, kMostPartRows); }
 
-// In eight lanes, which compilers turn into vectors; the order is fixed.
-Sums sums_of(const double* x, int64_t size) {
-  std::array<double, 8> sum = {}, squares = {};
-  int64_t i = 0;
-  for (; i + 8 <= size; i += 8) {
-    for (int lane = 0; lane < 8; ++lane) {
-      sum[lane] += x[i + lane];
-      squares[lane] += x[i + lane] * x[i + lane];
-    }
-  }
-  Sums total;
-  for (; i < size; ++i) {
-    total.sum += x[i];
-    total.squares += x[i] * x[i];
-  }
-  for (int lane = 0; lane < 8; ++lane) {
-    total.sum += sum[lane];
-    total.squares += squares[lane];
-  }
-  return total;
-}
-
-void widen_rows(const Rows& rows, int64_t begin, int64_t count, double* out) {
+void widen_row(const Rows& rows, int64_t row, double* to) {
   with_storage(rows.dtype, [&]<class S>() {
-    const S* data = static_cast<const S*>(rows.data);
-    for (int64_t i = 0; i < count; ++i) {
-      const S* row = data + rows.index(begin + i, 0);
-      double* to = out + i * rows.classes;
-      if (rows.class_stride == 1) {
-        for (int64_t k = 0; k < rows.classes; ++k) to[k] = load<double>(row[k]);
-      } else {
-        for (int64_t k = 0; k < rows.classes; ++k) to[k] = load<double>(row[k * rows.class_stride]);
-      }
+    const S* from = static_cast<const S*>(rows.data) + rows.index(row, 0);
+    if (rows.class_stride == 1) {
+      for (int64_t k = 0; k < rows.classes; ++k) to[k] = load<double>(from[k]);
+    } else {
+      for (int64_t k = 0; k < rows.classes; ++k) to[k] = load<double>(from[k * rows.class_stride]);
     }
   });
 }
@@ -75,71 +47,85 @@ std::string wrong_with(const double* p, int64_t classes, DType dtype) {
 class Blocks {
  public:
   Blocks(const Logits& logits, const Vector& labels, const ProbabilityOptions& options)
-      : logits_(logits), labels_(labels), options_(options) {}
+      : logits_(logits), labels_(labels), options_(options), kernels_(softmax_kernels()) {}
 
-  void fill(int64_t begin, ProbabilityBlock& block) const {
+  void fill(int64_t begin, const PartBody& part_body, ProbabilityBlock& block) const {
     block.begin = begin;
-    const int64_t classes = block.classes = logits_.classes;
-    const int64_t step = std::max<int64_t>(1, kCacheElements / classes);
-    parallel_for(block.rows, block.rows * classes, [&](int64_t from, int64_t to) {
-      for (; from < to; from += step) fill_rows(from, std::min(from + step, to), block);
+    const int64_t step = part_rows(block.classes);
+    block.parts = (block.rows + step - 1) / step;
+    parallel_for(block.parts, block.rows * block.classes, [&](int64_t first, int64_t last) {
+      for (int64_t part = first; part < last; ++part) {
+        const int64_t from = part * step, to = std::min(from + step, block.rows);
+        for (int64_t i = from; i < to; ++i) fill_row(block, i);
+        if (part_body) part_body(block, part, from, to);
+      }
     });
     for (int64_t i = 0; i < block.rows; ++i) check_row(block, i);
   }
 
  private:
-  // Through the gradient of the hard-label loss, which is p - [k = label].
-  void fill_rows(int64_t from, int64_t to, ProbabilityBlock& block) const {
-    const int64_t count = to - from, classes = block.classes, first = block.begin + from;
-    double* p = block.p.data() + from * classes;
-    widen_rows(logits_, first, count, p);
-    if (options_.probabilities) {
-      for (int64_t i = 0; i < count * classes; ++i) p[i] = std::log(p[i]);
-    }
-    const auto part = [&](auto& all) { return std::span(all.data() + from, static_cast<size_t>(count)); };
-    const Vector labels(static_cast<const std::byte*>(labels_.data) + first * size_bytes(labels_.dtype),
-                        labels_.dtype, count);
-    Options loss;
-    loss.ignore_index = options_.ignore_index;
-    loss.scale = options_.scale;
-    loss.reduction = Reduction::sum;
-    cross_entropy({static_cast<const double*>(p), count, classes}, labels, Gradient(p, count, classes), loss,
-                  {.nll = part(block.nll),
-                   .confidence = part(block.confidence),
-                   .entropy = part(block.entropy),
-                   .argmax = part(block.argmax)});
-    if (options_.probabilities) widen_rows(logits_, first, count, p);
-    for (int64_t i = from; i < to; ++i) finish_row(block, i);
+  void fill_row(ProbabilityBlock& block, int64_t i) const {
+    const int64_t row = block.begin + i, label = labels_.label(row), classes = block.classes;
+    block.label[i] = options_.ignore_index == label ? -1 : label;
+    block.argmax[i] = -1;
+    if (!block.counts(i)) return;
+    double* p = block.p.data() + i * classes;
+    const SoftmaxSums sums = exps(row, p);
+    const double ls = std::log1p(sums.tail);
+    const bool on_top = sums.argmax == label;
+    block.nll[i] = on_top ? ls : ls + options_.scale * (sums.max - logit(row, label));
+    block.entropy[i] = ls - sums.tail_u / (1 + sums.tail);
+    if (options_.probabilities) return take_given(block, i, p);
+    if (std::isnan(block.nll[i])) return;
+    const double confidence = 1 / (1 + sums.tail), rest = sums.tail * confidence;
+    const double of_label = on_top ? confidence : p[label] * confidence;
+    p[label] = p[sums.argmax] = 0;
+    const double others = kernels_.multiply(p, classes, confidence);
+    p[label] = of_label;
+    p[sums.argmax] = confidence;
+    block.argmax[i] = sums.argmax;
+    block.confidence[i] = confidence;
+    block.brier[i] =
+        on_top ? others + rest * rest : others + (1 - of_label) * (1 - of_label) + confidence * confidence;
+    block.score[i] = rest >= kMin ? ls - std::log(sums.tail) : exact_score(row, sums.argmax);
   }
 
-  void finish_row(ProbabilityBlock& block, int64_t i) const {
-    const int64_t label = labels_.label(block.begin + i), classes = block.classes;
-    block.label[i] = options_.ignore_index == label ? -1 : label;
-    if (!block.counts(i) || std::isnan(block.nll[i])) return;
-    double* p = block.p.data() + i * classes;
-    int64_t& top = block.argmax[i];
-    double of_label, missing;  // p and 1 - p of the label
-    if (options_.probabilities) {
-      top = std::max_element(p, p + classes) - p;  // a logarithm may have made a tie
-      block.confidence[i] = p[top];
-      of_label = p[label];
-      missing = 1 - of_label;
-    } else {
-      of_label = top == label ? block.confidence[i] : std::exp(-block.nll[i]);
-      missing = -p[label] / options_.scale;
-    }
-    if (!options_.probabilities && options_.scale != 1) {
-      for (int64_t k = 0; k < classes; ++k) p[k] /= options_.scale;
-    }
+  // Where logarithms served, which may have made a tie: the row as it is.
+  void take_given(ProbabilityBlock& block, int64_t i, double* p) const {
+    const int64_t label = block.label[i];
+    widen_row(logits_, block.begin + i, p);
+    const int64_t top = block.argmax[i] = std::max_element(p, p + block.classes) - p;
+    const double confidence = block.confidence[i] = p[top], of_label = p[label];
     p[label] = p[top] = 0;
-    const Sums others = sums_of(p, classes);
+    double rest = 0;  // 1 - confidence
+    for (int64_t k = 0; k < block.classes; ++k) rest += p[k];
+    const double others = kernels_.multiply(p, block.classes, 1);
     p[label] = of_label;
-    p[top] = block.confidence[i];
-    const double rest = others.sum + (top == label ? 0 : of_label);  // 1 - confidence
-    block.brier[i] =
-        others.squares + missing * missing + (top == label ? 0 : block.confidence[i] * block.confidence[i]);
-    block.score[i] =
-        rest >= kMin || options_.probabilities ? -std::log(rest) : exact_score(block.begin + i, top);
+    p[top] = confidence;
+    if (top != label) rest += of_label;
+    block.brier[i] = others + (1 - of_label) * (1 - of_label) + (top == label ? 0 : confidence * confidence);
+    block.score[i] = -std::log(rest);
+  }
+
+  double logit(int64_t row, int64_t k) const {
+    const double value = logits_.real(row, k);
+    return options_.probabilities ? std::log(value) : value;
+  }
+
+  // p_k = exp(scale * (z_k - max)), not yet divided by their sum.
+  SoftmaxSums exps(int64_t row, double* p) const {
+    SoftmaxSums sums;
+    if (logits_.dtype == DType::f32 && logits_.class_stride == 1 && !options_.probabilities) {
+      const float* z = static_cast<const float*>(logits_.data) + logits_.index(row, 0);
+      kernels_.f32.exps(z, logits_.classes, options_.scale, p, sums);
+      return sums;
+    }
+    widen_row(logits_, row, p);
+    if (options_.probabilities) {
+      for (int64_t k = 0; k < logits_.classes; ++k) p[k] = std::log(p[k]);
+    }
+    kernels_.f64.exps(p, logits_.classes, options_.scale, p, sums);
+    return sums;
   }
 
   // -log(1 - confidence) beyond the range of 1 - confidence: from the runner-up's logit.
@@ -173,12 +159,17 @@ class Blocks {
   const Logits& logits_;
   const Vector& labels_;
   const ProbabilityOptions& options_;
+  const SoftmaxKernels& kernels_;
 };
 
 }  // namespace
 
+int64_t block_parts(int64_t classes) {
+  return std::max<int64_t>(threads(), kBlockElements / (part_rows(classes) * classes));
+}
+
 void for_each_block(const Logits& logits, const Vector& labels, const ProbabilityOptions& options,
-                    const std::function<void(const ProbabilityBlock&)>& body) {
+                    const std::function<void(const ProbabilityBlock&)>& body, const PartBody& part_body) {
   check_logits(logits, /*whole=*/true);
   if (logits.classes < 1) throw Error("logits", "no classes found, at least one is needed");
   Options loss;
@@ -186,17 +177,18 @@ void for_each_block(const Logits& logits, const Vector& labels, const Probabilit
   loss.scale = options.scale;
   check_target(labels, logits.rows(), logits.classes, loss, &logits);  // names the row among all rows
 
-  const int64_t most = std::clamp<int64_t>(kBlockElements / logits.classes, 1, kMostBlockRows);
+  const int64_t most = block_parts(logits.classes) * part_rows(logits.classes);
   const Blocks blocks(logits, labels, options);
   ProbabilityBlock block;
   for (int64_t begin = 0; begin < logits.rows(); begin += most) {
     block.rows = std::min(most, logits.rows() - begin);
+    block.classes = logits.classes;
     block.p.resize(static_cast<size_t>(block.rows * logits.classes));
     block.label.resize(static_cast<size_t>(block.rows));
     block.argmax.resize(block.label.size());
     for (auto* part : {&block.nll, &block.entropy, &block.brier, &block.confidence, &block.score})
       part->resize(block.label.size());
-    blocks.fill(begin, block);
+    blocks.fill(begin, part_body, block);
     body(block);
   }
 }

@@ -19,7 +19,7 @@ struct ProbabilityOptions {
 
 /// Some rows, in f64 whatever the logits' type. The vectors are reused from block to block.
 struct ProbabilityBlock {
-  int64_t begin = 0, rows = 0, classes = 0;
+  int64_t begin = 0, rows = 0, classes = 0, parts = 0;
   std::vector<double> p;  // (rows, classes); of an ignored row unspecified
   // (rows,)
   std::vector<int64_t> label, argmax;  // argmax: the lowest index on ties; both -1 in an ignored row
@@ -32,12 +32,20 @@ struct ProbabilityBlock {
   bool correct(int64_t row) const { return argmax[row] == label[row]; }
 };
 
+/// What a thread does with the rows [from, to) of a block as soon as it has made them, while they are in its
+/// cache; several do so side by side. Which rows make a part depends on the shape alone. A row that will be
+/// refused may hold anything.
+using PartBody = std::function<void(const ProbabilityBlock& block, int64_t part, int64_t from, int64_t to)>;
+
+/// The most parts of a block.
+int64_t block_parts(int64_t classes);
+
 /// Calls `body` with every block, in order, on this thread; the rows of a block are worked out by several.
-/// Each row's bits depend on that row alone. Memory: 2 MB, or two rows where that is more.
+/// Each row's bits depend on that row alone. Memory: 8 MB, or a row for each thread where that is more.
 /// Throws Error naming the argument and the row: a label outside [0, classes) that is not ignored; a counted
 /// row with NaN or +inf, or with -inf alone; of probabilities one that is negative or above 1, or a row whose
 /// sum is not 1 within 1e-4 (f16 1e-3, bf16 8e-3: their rounding).
 void for_each_block(const Logits& logits, const Vector& labels, const ProbabilityOptions& options,
-                    const std::function<void(const ProbabilityBlock&)>& body);
+                    const std::function<void(const ProbabilityBlock&)>& body, const PartBody& part_body = {});
 
 }  // namespace labelsmooth

@@ -33,6 +33,7 @@ labelsmooth_test(exactness labelsmooth_reference)
 labelsmooth_test(hard_inputs labelsmooth_reference)
 labelsmooth_test(acceptance labelsmooth_reference)
 labelsmooth_test(calibration)
+labelsmooth_test(softmax)
 labelsmooth_test(properties labelsmooth_reference)
 
 labelsmooth_test(io/file labelsmooth_io)
@@ -48,6 +49,7 @@ labelsmooth_test(evaluate/smooth_ece labelsmooth_program)
 labelsmooth_test(evaluation/items labelsmooth_program)
 labelsmooth_test(evaluation/metrics labelsmooth_program)
 labelsmooth_test(evaluation/ranking labelsmooth_program)
+labelsmooth_test(evaluation/sorted_order labelsmooth_program)
 labelsmooth_test(evaluation/temperature labelsmooth_program)
 labelsmooth_test(evaluation/inference labelsmooth_program)
 labelsmooth_test(evaluation/crossfit labelsmooth_program)
@@ -108,8 +110,8 @@ if(CMAKE_BUILD_TYPE STREQUAL Release AND NOT LABELSMOOTH_SANITIZE)
   add_custom_target(renew_instructions COMMAND ${count_instructions} --renew DEPENDS instructions VERBATIM)
 endif()
 
-# The report's and evaluate's pages in a browser.
-foreach(test browser evaluate_browser)
+# The pages in a browser.
+foreach(test browser evaluate_browser compare_browser own_runs_browser)
   add_test(NAME report.${test} COMMAND ${DEBIAN_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/report/${test}_test.py)
   set_tests_properties(report.${test} PROPERTIES TIMEOUT 1200 ENVIRONMENT
     "LABELSMOOTH=$<TARGET_FILE:labelsmooth_cli>;SCREENSHOTS=${PROJECT_BINARY_DIR}/screenshots")

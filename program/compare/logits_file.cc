@@ -3,11 +3,14 @@
 
 #include <fmt/format.h>  // fmt::format
 
-#include <algorithm>  // std::max
+#include <algorithm>  // std::min
 #include <cmath>      // std::abs, std::isinf, std::log
 #include <limits>     // std::numeric_limits
+#include <mutex>      // std::mutex
 
 #include "arrays.h"
+#include "parallel.h"
+#include "storage.h"
 
 namespace labelsmooth::compare {
 namespace {
@@ -49,29 +52,58 @@ LogitsFile::LogitsFile(const std::string& file, const Labels& labels, bool probs
                                   shape_text(array_.shape), shape_text(labels.shape), labels.file));
   }
   if (classes() < 2) throw Error(file, fmt::format("{} classes found, at least 2 are needed", classes()));
-  for (size_t i = 0; i < labels.rows.size(); ++i) check_row(labels.rows[i], labels.labels[i]);
+  // All rows by all cores; the first that is wrong is then looked at for what it has wrong.
+  const auto rows = static_cast<int64_t>(labels.rows.size());
+  std::mutex mutex;
+  int64_t first_wrong = rows;
+  parallel_for(rows, rows * classes(), [&](int64_t begin, int64_t end) {
+    std::vector<double> row(classes());
+    int64_t i = begin;
+    while (i < end && is_good(labels.rows[i], labels.labels[i], row)) ++i;
+    const std::lock_guard lock(mutex);
+    if (i < end) first_wrong = std::min(first_wrong, i);
+  });
+  if (first_wrong < rows) refuse_row(labels.rows[first_wrong], labels.labels[first_wrong]);
 }
 
-double LogitsFile::value(int64_t row_start, int64_t k) const {
-  const int64_t index = row_start + k * view_.class_stride;
-  if (view_.dtype == DType::f32) return static_cast<const float*>(view_.data)[index];
-  if (view_.dtype == DType::f64) return static_cast<const double*>(view_.data)[index];
-  return Vector(view_.data, view_.dtype, 0).real(index);
+// The row as the file has it.
+void LogitsFile::widen(int64_t row, std::span<double> to) const {
+  const int64_t start = view_.index(row, 0);
+  with_storage(view_.dtype, [&]<class S>() {
+    const S* from = static_cast<const S*>(view_.data) + start;
+    for (int64_t k = 0; k < classes(); ++k) to[k] = load<double>(from[k * view_.class_stride]);
+  });
 }
 
-void LogitsFile::check_row(int64_t row, int64_t label) const {
+bool LogitsFile::is_good_value(double v) const {
+  return probs_ ? v >= 0 && v <= 1 + tolerance(view_.dtype)
+                : std::abs(v) <= kLargest || v == -std::numeric_limits<double>::infinity();
+}
+
+bool LogitsFile::is_good(int64_t row, int64_t label, std::span<double> scratch) const {
+  if (label < 0 || label >= classes()) return false;
+  widen(row, scratch);
+  bool good = true;
+  double sum = 0;
+  for (const double v : scratch) {
+    good &= is_good_value(v);
+    sum += v;
+  }
+  const bool possible = probs_ ? scratch[label] != 0 : !std::isinf(scratch[label]);
+  return good && possible && (!probs_ || std::abs(sum - 1) <= tolerance(view_.dtype));
+}
+
+void LogitsFile::refuse_row(int64_t row, int64_t label) const {
   if (label < 0 || label >= classes()) {
     throw Error(
         labels_.file,
         fmt::format("{} in row {} found, 0 to {} is allowed for {}", label, row, classes() - 1, file_), row);
   }
-  const int64_t start = view_.index(row, 0);
+  std::vector<double> values(classes());
+  widen(row, values);
   double sum = 0;
-  for (int64_t k = 0; k < classes(); ++k) {
-    const double v = value(start, k);
-    const bool good = probs_ ? v >= 0 && v <= 1 + tolerance(view_.dtype)
-                             : std::abs(v) <= kLargest || v == -std::numeric_limits<double>::infinity();
-    if (!good) {
+  for (const double v : values) {
+    if (!is_good_value(v)) {
       throw Error(file_,
                   fmt::format("{} in row {} found, {}", v, row,
                               probs_ ? "probabilities from 0 to 1 are allowed"
@@ -80,49 +112,33 @@ void LogitsFile::check_row(int64_t row, int64_t label) const {
     }
     sum += v;
   }
-  if (probs_ && std::abs(sum - 1) > tolerance(view_.dtype)) {
+  if (probs_ && std::abs(sum - 1) > tolerance(view_.dtype))
     throw Error(file_, fmt::format("row {} sums to {}, probabilities sum to 1", row, sum), row);
-  }
-  const double own = value(start, label);
-  if (probs_ ? own == 0 : std::isinf(own)) {
-    throw Error(file_,
-                fmt::format("label {} of row {} has {}, its NLL is infinite", label, row,
-                            probs_ ? "probability 0" : "logit -inf"),
-                row);
-  }
+  throw Error(file_,
+              fmt::format("label {} of row {} has {}, its NLL is infinite", label, row,
+                          probs_ ? "probability 0" : "logit -inf"),
+              row);
 }
 
 LogitBlocks LogitsFile::blocks() const {
-  return {classes(), [this](int64_t begin, int64_t end, std::vector<float>& scratch) {
+  return {classes(), [this](int64_t begin, int64_t end, std::vector<double>& scratch) {
             return read(begin, end, scratch);
           }};
 }
 
-std::span<const float> LogitsFile::read(int64_t begin, int64_t end, std::vector<float>& scratch) const {
+Logits LogitsFile::read(int64_t begin, int64_t end, std::vector<double>& scratch) const {
   const int64_t first = labels_.rows[begin], count = end - begin;
   const bool adjacent = labels_.rows[end - 1] - first == count - 1;
   const bool plain = view_.dtype == DType::f32 && !array_.fortran_order && !probs_;
-  if (plain && adjacent) {
-    return {static_cast<const float*>(view_.data) + first * classes(),
-            static_cast<size_t>(count * classes())};
-  }
+  if (plain && adjacent) return {static_cast<const float*>(view_.data) + first * classes(), count, classes()};
   scratch.resize(static_cast<size_t>(count * classes()));
-  std::vector<double> row(classes());
   for (int64_t i = 0; i < count; ++i) {
-    const int64_t start = view_.index(labels_.rows[begin + i], 0);
-    double largest = -std::numeric_limits<double>::infinity();
-    for (int64_t k = 0; k < classes(); ++k) {
-      const double v = value(start, k);
-      row[k] = probs_ ? std::log(v) : v;
-      largest = std::max(largest, row[k]);
-    }
-    const double shift = view_.dtype == DType::f32 && !probs_ ? 0 : largest;
-    for (int64_t k = 0; k < classes(); ++k) {
-      const double v = std::isinf(row[k]) ? row[k] : std::max(-kLargest, row[k] - shift);
-      scratch[i * classes() + k] = static_cast<float>(v);
-    }
+    const std::span<double> row = std::span(scratch).subspan(i * classes(), classes());
+    widen(labels_.rows[begin + i], row);
+    if (!probs_) continue;
+    for (double& p : row) p = std::log(p);
   }
-  return scratch;
+  return {static_cast<const double*>(scratch.data()), count, classes()};
 }
 
 }  // namespace labelsmooth::compare

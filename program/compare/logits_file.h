@@ -32,14 +32,16 @@ class LogitsFile {
   LogitsFile(const std::string& file, const Labels& labels, bool probs);
 
   int64_t classes() const { return view_.classes; }
-  /// The rows that count. They are f32, those of other types less their row's largest, so that rounding
-  /// loses 6e-8 of the differences. Borrows this and the labels.
+  /// The rows that count, f32 where they lie so in the file, else in f64, to which every type is exact.
+  /// Borrows this and the labels.
   LogitBlocks blocks() const;
 
  private:
-  std::span<const float> read(int64_t begin, int64_t end, std::vector<float>& scratch) const;
-  void check_row(int64_t row, int64_t label) const;
-  double value(int64_t row_start, int64_t k) const;
+  Logits read(int64_t begin, int64_t end, std::vector<double>& scratch) const;
+  void widen(int64_t row, std::span<double> to) const;
+  bool is_good_value(double v) const;
+  bool is_good(int64_t row, int64_t label, std::span<double> scratch) const;
+  [[noreturn]] void refuse_row(int64_t row, int64_t label) const;
 
   const std::string file_;
   const Labels& labels_;

@@ -48,7 +48,13 @@ class Bits {
 class Redraws {
  public:
   Redraws(const TopLabel& top, uint64_t seed) : top_(top), seed_(seed) {
-    if (top.rows() > kMostDrawnRows) return;
+    if (top.rows() > kMostDrawnRows) {
+      for (const Run& run : top.runs()) {
+        const double p = std::clamp(run.confidence / static_cast<double>(run.count), 0.0, 1.0);
+        binomials_.emplace_back(run.count, p);
+      }
+      return;
+    }
     for (const double c : top.sorted()) thresholds_.push_back(std::llround(c * 0x1p32));
   }
 
@@ -74,18 +80,17 @@ class Redraws {
 
   std::vector<double> by_cell(uint32_t number) const {
     std::vector<double> right;
-    for (size_t r = 0; r < top_.runs().size(); ++r) {
-      const Run& run = top_.runs()[r];
-      const double p = std::clamp(run.confidence / static_cast<double>(run.count), 0.0, 1.0);
+    right.reserve(binomials_.size());
+    for (size_t r = 0; r < binomials_.size(); ++r) {
       Bits bits(seed_, number, r);
-      boost::random::binomial_distribution<int64_t, double> binomial(run.count, p);
-      right.push_back(static_cast<double>(binomial(bits)));
+      right.push_back(static_cast<double>(binomials_[r](bits)));
     }
     return right;
   }
 
   const TopLabel& top_;
   uint64_t seed_;
+  std::vector<boost::random::binomial_distribution<int64_t, double>> binomials_;  // of each run
   std::vector<int64_t> thresholds_;  // a row is right where its 32 random bits are below
 };
 

@@ -3,7 +3,7 @@
 
 #include <cmath>  // std::abs, std::isinf
 
-#include "parallel.h"
+#include "softmax.h"
 
 namespace labelsmooth {
 namespace {
@@ -33,60 +33,57 @@ void add_rows(const ProbabilityBlock& block, Observations& seen) {
   }
 }
 
-// Sums of p by class and bin. A row has at most `bins` probabilities beyond the first bin, whose sums,
-// (classes,), stand apart in `first`: where four rows have none among sixteen classes, these go at once.
+// Sums of p by class and bin. A row has at most `bins` probabilities beyond the first bin: those are listed;
+// the sums of all others, by class, are a thread's while the rows are in its cache.
 class CellSums {
  public:
-  CellSums(const ProbabilityBlock& block, const Binning& binning, std::vector<double>& first,
-           ClassCells& cells)
-      : binning_(binning), edge_(1.0 / binning.bins), first_(first), cells_(cells), zeros_(block.classes) {
-    for (int64_t i = 0; i < block.rows; ++i) {
-      if (block.counts(i)) rows_.push_back(block.p.data() + i * block.classes);
-    }
-    while (rows_.size() % kRows != 0) rows_.push_back(zeros_.data());  // which add nothing
-  }
+  CellSums(int64_t classes, const Binning& binning, ClassCells& cells)
+      : binning_(binning),
+        cells_(cells),
+        first_(classes),
+        parts_(block_parts(classes)),
+        kernels_(softmax_kernels()) {}
 
-  void add() {
-    const auto classes = static_cast<int64_t>(first_.size()), rows = static_cast<int64_t>(rows_.size());
-    parallel_for(classes, rows * classes, [&](int64_t begin, int64_t end) {
-      for (int64_t i = 0; i < rows; i += kRows) {
-        int64_t k = begin;
-        for (; k + kClasses <= end; k += kClasses) add_tile(&rows_[i], k);
-        add_each(&rows_[i], k, end);
-      }
-    });
+  void add_part(const ProbabilityBlock& block, int64_t part, int64_t from, int64_t to) {
+    Part& sums = parts_[part];
+    sums.first.assign(block.classes, 0);
+    sums.large.clear();
+    sums.found.resize(block.classes);
+    for (int64_t i = from; i < to; ++i) {
+      if (!block.counts(i)) continue;
+      const double* p = block.p.data() + i * block.classes;
+      const int64_t count =
+          kernels_.add_below(p, block.classes, 1.0 / binning_.bins, sums.first.data(), sums.found.data());
+      for (int64_t j = 0; j < count; ++j) sums.large.push_back({sums.found[j], p[sums.found[j]]});
+    }
+  }
+  void join(int64_t parts) {
+    for (int64_t part = 0; part < parts; ++part) {
+      for (size_t k = 0; k < first_.size(); ++k) first_[k] += parts_[part].first[k];
+      for (const auto [k, p] : parts_[part].large) at(k, bin_of(p, binning_.bins, binning_.edges)) += p;
+    }
+  }
+  void finish() {
+    for (size_t k = 0; k < first_.size(); ++k) at(static_cast<int64_t>(k), 0) += first_[k];
   }
 
  private:
-  static constexpr int64_t kRows = 4, kClasses = 16;
-
-  void add_tile(const double* const* rows, int64_t k) {
-    const double *a = rows[0] + k, *b = rows[1] + k, *c = rows[2] + k, *d = rows[3] + k;
-    std::array<double, kClasses> sums;
-    for (int j = 0; j < kClasses; ++j) sums[j] = (a[j] + b[j]) + (c[j] + d[j]);
-    double all = 0;
-    for (int j = 0; j < kClasses; j += 4) all += (sums[j] + sums[j + 1]) + (sums[j + 2] + sums[j + 3]);
-    if (!(all < edge_)) return add_each(rows, k, k + kClasses);
-    double* first = first_.data() + k;
-    for (int j = 0; j < kClasses; ++j) first[j] += sums[j];
-  }
-
-  void add_each(const double* const* rows, int64_t begin, int64_t end) {
-    for (int64_t i = 0; i < kRows; ++i) {
-      for (int64_t k = begin; k < end; ++k) {
-        const double p = rows[i][k];
-        const int bin = p < edge_ ? 0 : bin_of(p, binning_.bins, binning_.edges);
-        (bin == 0 ? first_[k] : cells_.probability[k * binning_.bins + bin]) += p;
-      }
-    }
-  }
+  struct Large {
+    int64_t k;
+    double p;
+  };
+  struct Part {
+    std::vector<double> first;  // (classes,)
+    std::vector<Large> large;
+    std::vector<int64_t> found;  // scratch
+  };
+  double& at(int64_t k, int bin) { return cells_.probability[k * binning_.bins + bin]; }
 
   const Binning& binning_;
-  const double edge_;
-  std::vector<double>& first_;
   ClassCells& cells_;
-  std::vector<double> zeros_;
-  std::vector<const double*> rows_;
+  std::vector<double> first_;
+  std::vector<Part> parts_;
+  const SoftmaxKernels& kernels_;
 };
 
 void add_labels(const ProbabilityBlock& block, const Binning& binning, ClassCells& cells) {
@@ -113,14 +110,19 @@ Observations observe(const Logits& logits, const Vector& labels, const Probabili
   seen.cells.labels.resize(classes * binning.bins);
   for (auto* column : {&seen.items.correct, &seen.items.confidence, &seen.items.score})
     column->reserve(static_cast<size_t>(seen.rows));
-  std::vector<double> first(classes);
-  for_each_block(logits, labels, options, [&](const ProbabilityBlock& block) {
-    add_rows(block, seen);
-    CellSums(block, binning, first, seen.cells).add();
-    add_labels(block, binning, seen.cells);
-    progress.add(static_cast<double>(block.rows));
-  });
-  for (size_t k = 0; k < classes; ++k) seen.cells.probability[k * binning.bins] += first[k];
+  CellSums cells(logits.classes, binning, seen.cells);
+  for_each_block(
+      logits, labels, options,
+      [&](const ProbabilityBlock& block) {
+        add_rows(block, seen);
+        cells.join(block.parts);
+        add_labels(block, binning, seen.cells);
+        progress.add(static_cast<double>(block.rows));
+      },
+      [&](const ProbabilityBlock& block, int64_t part, int64_t from, int64_t to) {
+        cells.add_part(block, part, from, to);
+      });
+  cells.finish();
   return seen;
 }
 

@@ -4,53 +4,62 @@
 #include <algorithm>  // std::clamp, std::max, std::min
 #include <bit>        // std::bit_ceil
 #include <cmath>      // std::abs, std::cos, std::exp, std::floor, std::sin
-#include <complex>    // std::complex
+#include <limits>     // std::numeric_limits
 #include <numbers>    // std::numbers::pi
 #include <utility>    // std::swap
 
 namespace labelsmooth {
 namespace {
 
-using Complex = std::complex<double>;
 constexpr double kPi = std::numbers::pi;
 
-/// exp(-pi i j / kSmoothCells), j < kSmoothCells.
-const std::vector<Complex>& roots() {
-  static const std::vector<Complex> kRoots = [] {
-    std::vector<Complex> all;
-    for (int j = 0; j < kSmoothCells; ++j) {
-      const double angle = kPi * j / kSmoothCells;
-      all.emplace_back(std::cos(angle), -std::sin(angle));
+/// exp(-pi i j / half), j < half, of every power of two up to kSmoothCells: [half + j]. Real and imaginary
+/// parts stand apart throughout, so that compilers make vectors of the loops.
+struct Turns {
+  std::vector<double> re, im;
+};
+const Turns& turns() {
+  static const Turns kTurns = [] {
+    Turns all{std::vector<double>(2 * kSmoothCells), std::vector<double>(2 * kSmoothCells)};
+    for (int half = 1; half <= kSmoothCells; half *= 2) {
+      for (int j = 0; j < half; ++j) {
+        all.re[half + j] = std::cos(kPi * j / half);
+        all.im[half + j] = -std::sin(kPi * j / half);
+      }
     }
     return all;
   }();
-  return kRoots;
+  return kTurns;
 }
 
-/// Written out: the operator checks for infinities.
-Complex times(const Complex& a, const Complex& b) {
-  return {a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real()};
+/// One stage: pairs of transforms of `half` numbers become one.
+void join_halves(double* __restrict re, double* __restrict im, const double* __restrict turn_re,
+                 const double* __restrict turn_im, size_t half) {
+  double* __restrict re2 = re + half, * __restrict im2 = im + half;
+  for (size_t j = 0; j < half; ++j) {
+    const double x = re2[j] * turn_re[j] - im2[j] * turn_im[j];
+    const double y = re2[j] * turn_im[j] + im2[j] * turn_re[j];
+    re2[j] = re[j] - x;
+    im2[j] = im[j] - y;
+    re[j] += x;
+    im[j] += y;
+  }
 }
 
 /// X_k = sum of x_j exp(-2 pi i j k / size), in place; size a power of two up to kSmoothCells (Cooley,
 /// Tukey).
-void fourier(std::vector<Complex>& x, const std::vector<Complex>& root) {
-  const size_t size = x.size();
+void fourier(std::vector<double>& re, std::vector<double>& im) {
+  const size_t size = re.size();
   for (size_t i = 1, j = 0; i < size; ++i) {  // bits reversed
     size_t bit = size / 2;
     for (; j & bit; bit /= 2) j ^= bit;
     j ^= bit;
-    if (i < j) std::swap(x[i], x[j]);
+    if (i < j) std::swap(re[i], re[j]), std::swap(im[i], im[j]);
   }
+  const Turns& turn = turns();
   for (size_t half = 1; half < size; half *= 2) {
-    const size_t stride = kSmoothCells / half;
-    for (size_t begin = 0; begin < size; begin += 2 * half) {
-      for (size_t j = 0; j < half; ++j) {
-        const Complex a = x[begin + j], b = times(x[begin + j + half], root[j * stride]);
-        x[begin + j] = a + b;
-        x[begin + j + half] = a - b;
-      }
-    }
+    for (size_t begin = 0; begin < size; begin += 2 * half)
+      join_halves(&re[begin], &im[begin], &turn.re[half], &turn.im[half], half);
   }
 }
 
@@ -66,31 +75,28 @@ SmoothPlace smooth_place(double c) {
 std::vector<double> cosine_sums(const std::vector<double>& x) {
   const size_t n = x.size() - 1;
   if (n == 1) return {x[0] + x[1], x[0] - x[1]};
-  const std::vector<Complex>& root = roots();
-  const size_t stride = kSmoothCells / n;
-  const auto y = [&](size_t j) {
-    if (j == 0) return x[0] + x[n];
-    return (x[j] + x[n - j]) / 2 + root[j * stride].imag() * (x[j] - x[n - j]);
-  };
-  std::vector<Complex> pairs(n / 2);
-  double odd = x[0] - x[n];  // X_1
-  for (size_t j = 0; j < n; j += 2) {
-    pairs[j / 2] = {y(j), y(j + 1)};
-    if (j > 0) odd += x[j] * root[j * stride].real();
-    odd += x[j + 1] * root[(j + 1) * stride].real();
+  const size_t size = n / 2;
+  const double *cosine = &turns().re[n], *minus_sine = &turns().im[n];
+  std::vector<double> re(size), im(size);  // y_0 + i y_1, y_2 + i y_3, ...
+  double odd = x[0] - x[n];                // X_1
+  for (size_t j = 0; j < n; ++j) {
+    const double y = j == 0 ? x[0] + x[n] : (x[j] + x[n - j]) / 2 + minus_sine[j] * (x[j] - x[n - j]);
+    (j % 2 == 0 ? re : im)[j / 2] = y;
+    if (j > 0) odd += x[j] * cosine[j];
   }
-  fourier(pairs, root);
+  fourier(re, im);
 
   std::vector<double> sums(n + 1);
-  for (size_t k = 0; k <= n / 2; ++k) {
-    const Complex a = pairs[k % (n / 2)], b = std::conj(pairs[(n / 2 - k) % (n / 2)]);
-    const Complex evens = (a + b) / 2.0, odds = times((a - b) / 2.0, {0, -1});
-    const Complex turn = k < n / 2 ? root[2 * k * stride] : Complex(-1, 0);
-    const Complex of_y = evens + times(turn, odds);
-    sums[2 * k] = of_y.real();
-    if (k > 0) odd -= of_y.imag();
-    if (k < n / 2) sums[2 * k + 1] = odd;
+  const double *turn_re = &turns().re[size], *turn_im = &turns().im[size];
+  sums[0] = re[0] + im[0];
+  sums[1] = odd;
+  for (size_t k = 1; k < size; ++k) {
+    const double even_re = (re[k] + re[size - k]) / 2, even_im = (im[k] - im[size - k]) / 2;
+    const double odd_re = (im[k] + im[size - k]) / 2, odd_im = (re[size - k] - re[k]) / 2;
+    sums[2 * k] = even_re + turn_re[k] * odd_re - turn_im[k] * odd_im;
+    sums[2 * k + 1] = odd -= even_im + turn_re[k] * odd_im + turn_im[k] * odd_re;
   }
+  sums[n] = re[0] - im[0];
   return sums;
 }
 
@@ -120,14 +126,18 @@ double smooth_ece_at(const std::vector<double>& cosines, double sigma) {
 
 SmoothEce smooth_ece(const std::vector<double>& cosines) {
   constexpr int kHalvings = 10;
-  constexpr double kLeastSigma = 1e-3;
-  double low = 0, high = 1;
+  constexpr double kLeastSigma = 1e-3, kUnknown = std::numeric_limits<double>::infinity();
+  double low = 0, high = 1, at_high = kUnknown;
   for (int step = 0; step < kHalvings; ++step) {
     const double middle = (low + high) / 2;
-    const bool too_small = middle < kLeastSigma || middle < smooth_ece_at(cosines, middle);
-    (too_small ? low : high) = middle;
+    const double value = middle < kLeastSigma ? kUnknown : smooth_ece_at(cosines, middle);
+    if (middle < value) {
+      low = middle;
+    } else {
+      high = middle, at_high = value;
+    }
   }
-  return {smooth_ece_at(cosines, high), high};
+  return {high < 1 ? at_high : smooth_ece_at(cosines, high), high};
 }
 
 }  // namespace labelsmooth

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "evaluate/top_label.h"
 
-#include <algorithm>  // std::clamp, std::max, std::min, std::sort
+#include <algorithm>  // std::clamp, std::max, std::min
 #include <bit>        // std::bit_ceil
 #include <cmath>      // std::abs, std::sqrt
 #include <limits>     // std::numeric_limits
-#include <numeric>    // std::iota
 #include <utility>    // std::pair
+
+#include "evaluation/sorted_order.h"
 
 namespace labelsmooth {
 namespace {
@@ -37,18 +38,12 @@ const std::array<const char*, TopLabelErrors::kCount>& TopLabelErrors::names() {
 
 TopLabel::TopLabel(const Items& items, const Binning& binning)
     : rows_(static_cast<int64_t>(items.correct.size())) {
-  std::vector<uint32_t> order(items.correct.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
-    const double x = items.confidence[a], y = items.confidence[b];
-    return x < y || (x == y && a < b);
-  });
   for (int b = 0; b < binning.bins; ++b) {
     bins_.push_back(
         {static_cast<double>(b) / binning.bins, static_cast<double>(b + 1) / binning.bins, 0, 0, 0, 0});
     groups_.push_back({kNaN, kNaN, 0, 0, 0, 0});
   }
-  cut(items, order, binning);
+  cut(items, sorted_order(items.confidence), binning);
 }
 
 void TopLabel::cut(const Items& items, const std::vector<uint32_t>& order, const Binning& binning) {

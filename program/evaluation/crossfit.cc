@@ -1,69 +1,156 @@
 // SPDX-License-Identifier: MIT
 #include "evaluation/crossfit.h"
 
-#include <algorithm>                           // std::copy, std::max, std::min
-#include <boost/math/tools/toms748_solve.hpp>  // toms748_solve, eps_tolerance
-#include <cmath>                               // std::exp, std::log
-#include <limits>                              // std::numeric_limits
-#include <utility>                             // std::pair
+#include <algorithm>  // std::all_of, std::max, std::min
+#include <cmath>      // std::abs, std::exp, std::isfinite, std::log
+#include <limits>     // std::numeric_limits
 
 #include "evaluation/temperature.h"
-#include "labelsmooth/cross_entropy.h"
 #include "parallel.h"
 #include "random.h"
+#include "softmax.h"
 
 namespace labelsmooth {
 namespace {
 
 constexpr int64_t kBlock = int64_t{1} << 18;  // logits
-constexpr int64_t kIgnored = -1;
+
+int64_t block_rows(int64_t classes) { return std::max<int64_t>(1, kBlock / classes); }
+int64_t block_count(int64_t rows, int64_t classes) {
+  return (rows + block_rows(classes) - 1) / block_rows(classes);
+}
 
 // body(begin, end, number) of blocks of rows, side by side.
 template <class Body>
 void for_blocks(int64_t rows, int64_t classes, const Body& body) {
-  const int64_t step = std::max<int64_t>(1, kBlock / classes), blocks = (rows + step - 1) / step;
-  parallel_for(blocks, rows * classes, [&](int64_t first, int64_t last) {
+  const int64_t step = block_rows(classes);
+  parallel_for(block_count(rows, classes), rows * classes, [&](int64_t first, int64_t last) {
     for (int64_t b = first; b < last; ++b) body(b * step, std::min(rows, (b + 1) * step), b);
   });
 }
 
-// The sum over the rows whose label counts of NLL - H(p), p = softmax(beta z): beta times the slope of the
-// NLL in beta, so 0 at the best temperature.
-double slope(const LogitBlocks& logits, std::span<const int64_t> labels, double beta) {
-  Options options;
-  options.scale = beta;
-  options.entropy_penalty = 1;
-  options.reduction = Reduction::sum;
-  options.ignore_index = kIgnored;
-  const auto rows = static_cast<int64_t>(labels.size());
-  std::vector<double> sums(rows);  // by block, so that their order is fixed
-  for_blocks(rows, logits.classes, [&](int64_t begin, int64_t end, int64_t block) {
-    std::vector<float> scratch;
-    const std::span<const float> z = logits.read(begin, end, scratch);
-    sums[block] = cross_entropy(Logits(z.data(), end - begin, logits.classes),
-                                labels.subspan(begin, end - begin), options)
-                      .loss;
-  });
-  double sum = 0;
-  for (const double one : sums) sum += one;
-  return sum;
+// Sums over rows, with u = beta * (z - max): of E[u] - u_y = NLL - entropy, which is the NLL's slope in log
+// beta, and of the second and third cumulant of u, which are that slope's derivatives less what it takes to
+// call beta log beta.
+struct Slope {
+  double slope = 0, variance = 0, skew = 0;
+
+  void add(const Slope& other) {
+    slope += other.slope;
+    variance += other.variance;
+    skew += other.skew;
+  }
+};
+
+template <class T>
+Slope slope_of(const SoftmaxOf<T>& kernels, const T* z, int64_t classes, int64_t label, double beta) {
+  SoftmaxMoments m;
+  kernels.moments(z, classes, beta, m);
+  return {m.first - beta * (z[label] - m.max), m.second - m.first * m.first,
+          m.third - 3 * m.first * m.second + 2 * m.first * m.first * m.first};
 }
 
-// Appends a temperature. The NLL is convex in beta = 1 / T: the slope has one root.
-void fit(const LogitBlocks& logits, std::span<const int64_t> labels, Scaling& scaling) {
-  const auto at = [&](double log_beta) { return slope(logits, labels, std::exp(log_beta)); };
-  const double low = -std::log(kMostTemperature), high = -std::log(kLeastTemperature);
-  const double slope_low = at(low), slope_high = at(high);
-  if (slope_low == 0 && slope_high == 0) return scaling.temperatures.push_back(1);
-  if (slope_low >= 0 || slope_high <= 0) {
-    scaling.at_bound = true;
-    return scaling.temperatures.push_back(slope_low >= 0 ? kMostTemperature : kLeastTemperature);
+// One temperature on its way to where the slope is 0. The NLL is convex in beta, so there is one such place,
+// which the bracket keeps.
+class Search {
+ public:
+  bool done() const { return done_; }
+  double beta() const { return std::exp(x_); }
+  double temperature() const { return temperature_; }
+  bool at_bound() const { return at_bound_; }
+
+  void take(const Slope& here) {
+    const bool silent = here.slope == 0 && here.variance == 0;  // logits without weight: flat, or saturated
+    if (x_ == kLow && (silent || here.slope >= 0))
+      return silent ? stop(1, false) : stop(kMostTemperature, true);
+    if (x_ == kHigh && here.slope <= 0) return stop(kLeastTemperature, true);
+    if (silent) return go(x_ == 0 ? kLow : kHigh);
+    if (here.slope == 0) return stop(std::exp(-x_), false);
+    const bool up = here.slope < 0;
+    (up ? low_ : high_) = x_;
+    const double wall = up ? std::min(high_, kHigh) : std::max(low_, kLow);
+    const double next = x_ + step_of(here);
+    if (++steps_ < kMostSteps && (up ? x_ < next && next < wall : wall < next && next < x_))
+      return std::abs(next - x_) < kClose ? stop(std::exp(-next), false) : go(next);
+    // A step the wrong way or too far: to the bound where nothing is known beyond, else to the middle.
+    if (!std::isfinite(up ? high_ : low_)) return go(wall);
+    const double middle = (x_ + wall) / 2;
+    std::abs(middle - x_) < kClose* kClose ? stop(std::exp(-middle), false) : go(middle);
   }
-  std::uintmax_t steps = 100;  // about 10 are taken
-  const boost::math::tools::eps_tolerance<double> close(std::numeric_limits<double>::digits - 10);
-  const auto [left, right] =
-      boost::math::tools::toms748_solve(at, low, high, slope_low, slope_high, close, steps);
-  scaling.temperatures.push_back(std::exp(-(left + right) / 2));
+
+ private:
+  static constexpr double kClose = 1e-5, kUnbounded = std::numeric_limits<double>::infinity();
+  static constexpr int kMostSteps = 30;  // about 4 are taken
+  static inline const double kLow = -std::log(kMostTemperature), kHigh = -std::log(kLeastTemperature);
+
+  // Halley's, in x = log beta, of third order: after a step of 1e-5 the rest is rounding.
+  static double step_of(const Slope& here) {
+    return -2 * here.slope * here.variance /
+           (2 * here.variance * here.variance - here.slope * (here.variance + here.skew));
+  }
+  void go(double x) { x_ = x; }
+  void stop(double temperature, bool at_bound) {
+    temperature_ = temperature;
+    at_bound_ = at_bound;
+    done_ = true;
+  }
+
+  double x_ = 0, temperature_ = 1, low_ = -kUnbounded, high_ = kUnbounded;
+  int steps_ = 0;
+  bool done_ = false, at_bound_ = false;
+};
+
+// Of each unfinished search the sums over the rows that are not in its fold. Row after row, so that a pass
+// over the logits serves all folds; where their betas are one, as at the start, so is the work.
+std::vector<Slope> slopes_at(const LogitBlocks& logits, std::span<const int64_t> labels,
+                             const std::vector<uint8_t>& folds, const std::vector<Search>& searches) {
+  const auto rows = static_cast<int64_t>(labels.size());
+  std::vector<std::vector<Slope>> by_block(block_count(rows, logits.classes));  // so that the order is fixed
+  for_blocks(rows, logits.classes, [&](int64_t begin, int64_t end, int64_t block) {
+    std::vector<double> scratch;
+    const Logits view = logits.read(begin, end, scratch);
+    const SoftmaxKernels& kernels = softmax_kernels();
+    const auto slope = [&](int64_t i, double beta) {
+      const int64_t first = (i - begin) * logits.classes;
+      return view.dtype == DType::f32 ? slope_of(kernels.f32, static_cast<const float*>(view.data) + first,
+                                                 logits.classes, labels[i], beta)
+                                      : slope_of(kernels.f64, static_cast<const double*>(view.data) + first,
+                                                 logits.classes, labels[i], beta);
+    };
+    by_block[block].resize(searches.size());
+    for (int64_t i = begin; i < end; ++i) {
+      double last = 0;  // no beta
+      Slope here;
+      for (size_t f = 0; f < searches.size(); ++f) {
+        if (searches[f].done() || (!folds.empty() && folds[i] == f)) continue;
+        const double beta = searches[f].beta();
+        if (beta != last) here = slope(i, last = beta);
+        by_block[block][f].add(here);
+      }
+    }
+  });
+  std::vector<Slope> sums(searches.size());
+  for (const std::vector<Slope>& part : by_block) {
+    for (size_t f = 0; f < sums.size(); ++f) sums[f].add(part[f]);
+  }
+  return sums;
+}
+
+Scaling fit(const LogitBlocks& logits, std::span<const int64_t> labels, const std::vector<uint8_t>& folds) {
+  std::vector<Search> searches(folds.empty() ? 1 : kFolds);
+  const auto done = [](const Search& search) { return search.done(); };
+  while (!std::all_of(searches.begin(), searches.end(), done)) {
+    const std::vector<Slope> slopes = slopes_at(logits, labels, folds, searches);
+    for (size_t f = 0; f < searches.size(); ++f) {
+      if (!searches[f].done()) searches[f].take(slopes[f]);
+    }
+  }
+  Scaling scaling;
+  for (const Search& search : searches) {
+    scaling.temperatures.push_back(search.temperature());
+    scaling.at_bound |= search.at_bound();
+  }
+  return scaling;
 }
 
 }  // namespace
@@ -78,20 +165,12 @@ std::vector<uint8_t> random_folds(int64_t rows, uint64_t seed) {
 }
 
 Scaling fit_all(const LogitBlocks& logits, std::span<const int64_t> labels) {
-  Scaling scaling;
-  fit(logits, labels, scaling);
-  return scaling;
+  return fit(logits, labels, {});
 }
 
 Scaling cross_fit(const LogitBlocks& logits, std::span<const int64_t> labels,
                   const std::vector<uint8_t>& folds) {
-  Scaling scaling;
-  std::vector<int64_t> outside(labels.size());
-  for (int held_out = 0; held_out < kFolds; ++held_out) {
-    for (size_t i = 0; i < outside.size(); ++i) outside[i] = folds[i] == held_out ? kIgnored : labels[i];
-    fit(logits, outside, scaling);
-  }
-  return scaling;
+  return fit(logits, labels, folds);
 }
 
 Items evaluate(const LogitBlocks& logits, std::span<const int64_t> labels, const std::vector<uint8_t>& folds,
@@ -100,8 +179,10 @@ Items evaluate(const LogitBlocks& logits, std::span<const int64_t> labels, const
   Items items{std::vector<double>(rows), std::vector<double>(rows), std::vector<double>(rows),
               std::vector<double>(rows), std::vector<double>(rows), std::vector<int64_t>(rows)};
   for_blocks(static_cast<int64_t>(rows), logits.classes, [&](int64_t begin, int64_t end, int64_t) {
-    std::vector<float> scratch, gathered;
-    const std::span<const float> z = logits.read(begin, end, scratch);
+    std::vector<double> scratch;
+    const Logits view = logits.read(begin, end, scratch);
+    const auto row_bytes = static_cast<int64_t>(size_bytes(view.dtype)) * logits.classes;
+    std::vector<std::byte> gathered;
     for (size_t fold = 0; fold < temperatures.size(); ++fold) {
       std::vector<int64_t> of_fold, fold_labels;
       gathered.clear();
@@ -110,12 +191,14 @@ Items evaluate(const LogitBlocks& logits, std::span<const int64_t> labels, const
         of_fold.push_back(i);
         fold_labels.push_back(labels[i]);
         if (folds.empty()) continue;  // the block as it is
-        const std::span<const float> row = z.subspan((i - begin) * logits.classes, logits.classes);
-        gathered.insert(gathered.end(), row.begin(), row.end());
+        const auto* row = static_cast<const std::byte*>(view.data) + (i - begin) * row_bytes;
+        gathered.insert(gathered.end(), row, row + row_bytes);
       }
       if (of_fold.empty()) continue;
-      const Items part = evaluate(folds.empty() ? z : std::span<const float>(gathered), fold_labels,
-                                  logits.classes, temperatures[fold]);
+      const void* data = folds.empty() ? view.data : gathered.data();
+      const Items part =
+          evaluate(Logits(data, view.dtype, static_cast<int64_t>(of_fold.size()), logits.classes, 1),
+                   fold_labels, temperatures[fold]);
       const auto place = [&](auto Items::* column) {
         for (size_t j = 0; j < of_fold.size(); ++j) (items.*column)[of_fold[j]] = (part.*column)[j];
       };

@@ -14,10 +14,10 @@
 namespace labelsmooth {
 
 /// Logits (rows, classes) as check_logits wants them. read(begin, end, scratch): the rows [begin, end),
-/// row-major, in `scratch` or elsewhere; called from several threads.
+/// contiguous, f32 where they lie so in memory, else in `scratch`; called from several threads.
 struct LogitBlocks {
   int64_t classes;
-  std::function<std::span<const float>(int64_t, int64_t, std::vector<float>&)> read;
+  std::function<Logits(int64_t begin, int64_t end, std::vector<double>& scratch)> read;
 };
 
 constexpr int kFolds = 5;

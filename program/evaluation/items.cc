@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "evaluation/items.h"
 
-#include <algorithm>  // std::max, std::max_element
-#include <cmath>      // std::exp, std::log, std::log1p, std::isfinite, std::isinf
-#include <limits>     // std::numeric_limits
-#include <string>     // std::to_string
+#include <cmath>   // std::isfinite, std::isinf
+#include <limits>  // std::numeric_limits
+#include <string>  // std::to_string
+
+#include "probabilities.h"
 
 namespace labelsmooth {
 
@@ -40,44 +41,23 @@ Items evaluate(std::span<const float> logits, std::span<const int64_t> labels, i
   if (!(temperature > 0 && std::isfinite(temperature))) {
     throw Error("temperature", std::to_string(temperature) + ", a finite number above 0 is needed");
   }
-  const size_t rows = labels.size();
-  Items items{std::vector<double>(rows), std::vector<double>(rows), std::vector<double>(rows),
-              std::vector<double>(rows), std::vector<double>(rows), std::vector<int64_t>(rows)};
-  std::vector<double> weight(classes);  // exp((z_k - runner_up) / T), 0 at the argmax
+  return evaluate(Logits(logits.data(), static_cast<int64_t>(labels.size()), classes), labels, temperature);
+}
 
-  for (size_t i = 0; i < rows; ++i) {
-    const float* z = logits.data() + i * classes;
-    const int64_t y = labels[i];
-    const int64_t top = std::max_element(z, z + classes) - z;
-    double runner_up = std::numeric_limits<float>::lowest();  // finite, so that -inf minus it is not NaN
-    for (int64_t k = 0; k < classes; ++k) {
-      if (k != top) runner_up = std::max<double>(runner_up, z[k]);
-    }
-    double rest = 0;
-    for (int64_t k = 0; k < classes; ++k) {
-      weight[k] = k == top ? 0 : std::exp((z[k] - runner_up) / temperature);
-      rest += weight[k];
-    }
-    // The others' sum is taken from the runner-up, so that its logarithm outlives its underflow.
-    const double gap = (z[top] - runner_up) / temperature;
-    const double log_tail = std::log(rest) - gap;
-    const double tail = std::exp(-gap) * rest;
-    const double confidence = 1 / (1 + tail);
-
-    const double scale = std::exp(-gap) * confidence;
-    const double missing = y == top ? tail * confidence : 1 - weight[y] * scale;  // 1 - p_y
-    double brier = missing * missing;
-    for (int64_t k = 0; k < classes; ++k) {
-      const double p = k == top ? confidence : weight[k] * scale;
-      if (k != y) brier += p * p;
-    }
-    items.correct[i] = y == top;
-    items.nll[i] = std::log1p(tail) + (z[top] - double{z[y]}) / temperature;
-    items.brier[i] = brier;
-    items.confidence[i] = confidence;
-    items.score[i] = std::log1p(tail) - log_tail;
-    items.predicted[i] = top;
-  }
+Items evaluate(const Logits& logits, std::span<const int64_t> labels, double temperature) {
+  Items items;
+  for_each_block(logits, labels, {.ignore_index = {}, .scale = 1 / temperature},
+                 [&](const ProbabilityBlock& block) {
+                   const auto append = [](auto& column, const auto& part) {
+                     column.insert(column.end(), part.begin(), part.end());
+                   };
+                   for (int64_t i = 0; i < block.rows; ++i) items.correct.push_back(block.correct(i) ? 1 : 0);
+                   append(items.nll, block.nll);
+                   append(items.brier, block.brier);
+                   append(items.confidence, block.confidence);
+                   append(items.score, block.score);
+                   append(items.predicted, block.argmax);
+                 });
   return items;
 }
 

@@ -28,5 +28,7 @@ void check_logits(std::span<const float> logits, std::span<const int64_t> labels
 /// logits (rows, classes), row-major; labels (rows). In double, by log-sum-exp of z / T.
 Items evaluate(std::span<const float> logits, std::span<const int64_t> labels, int64_t classes,
                double temperature = 1);
+/// The same of any type, for rows that are known to be as check_logits wants them.
+Items evaluate(const Logits& logits, std::span<const int64_t> labels, double temperature);
 
 }  // namespace labelsmooth

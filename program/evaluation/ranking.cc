@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "evaluation/ranking.h"
 
-#include <algorithm>   // std::clamp, std::is_sorted, std::min, std::sort
+#include <algorithm>   // std::clamp, std::min, std::transform
 #include <cmath>       // std::ceil
-#include <functional>  // std::greater
+#include <functional>  // std::negate
 #include <limits>      // std::numeric_limits
-#include <numeric>     // std::iota
 #include <string>      // std::to_string
 #include <utility>     // std::move
+
+#include "evaluation/sorted_order.h"
 
 namespace labelsmooth {
 namespace {
@@ -20,13 +21,9 @@ std::vector<uint32_t> ranking(const Items& items, int64_t least = 1) {
   if (rows < least || rows > std::numeric_limits<uint32_t>::max()) {
     throw Error("items", std::to_string(rows) + " rows, at least " + std::to_string(least) + " needed");
   }
-  std::vector<uint32_t> order(rows);
-  std::iota(order.begin(), order.end(), 0);
-  if (std::is_sorted(items.score.begin(), items.score.end(), std::greater())) return order;
-  std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
-    return items.score[a] > items.score[b] || (items.score[a] == items.score[b] && a < b);
-  });
-  return order;
+  std::vector<double> key(items.score.size());
+  std::transform(items.score.begin(), items.score.end(), key.begin(), std::negate());
+  return sorted_order(key);
 }
 
 /// Calls body(n, errors among the n highest of `order`, row of rank n), n = 1..N.

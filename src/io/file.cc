@@ -3,7 +3,7 @@
 
 #include <fcntl.h>     // open, fcntl
 #include <sys/stat.h>  // stat, fstat
-#include <unistd.h>    // read, write, lseek, fsync, close, unlink, getpid
+#include <unistd.h>    // access, read, write, lseek, fsync, close, unlink, getpid, linkat
 
 #include <cerrno>        // errno
 #include <cstdio>        // std::rename
@@ -86,12 +86,32 @@ NewFile::NewFile(const std::string& path) : path_(path), target_(follow_links(pa
     if (descriptor_ < 0) fail(errno);
     return;
   }
+  in_place_ = false;
+  const std::string folder = std::filesystem::path(target_).parent_path() / ".";
+  // A file without a name, which is gone with the process however that ends; its name will come through
+  // /proc.
+  if (access("/proc/self/fd", X_OK) == 0)
+    descriptor_ = open(folder.c_str(), O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666);
+  // Not every file system has that.
+  if (descriptor_ < 0) {
+    take_temporary([this](const char* name) {
+      return descriptor_ = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    });
+  }
+}
+
+// Makes a hidden file beside the target, by a name that nobody has.
+template <class Make>
+void NewFile::take_temporary(const Make& make) {
   const std::filesystem::path folder = std::filesystem::path(target_).parent_path();
-  for (int attempt = 0; descriptor_ < 0; ++attempt) {
-    temporary_ =
+  for (int attempt = 0;; ++attempt) {
+    const std::string name =
         folder / (".labelsmooth-" + std::to_string(getpid()) + "-" + std::to_string(attempt) + ".tmp");
-    descriptor_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (descriptor_ < 0 && errno != EEXIST) fail(errno);
+    if (make(name.c_str()) >= 0) {
+      temporary_ = name;
+      return;
+    }
+    if (errno != EEXIST) fail(errno);
   }
 }
 
@@ -112,10 +132,18 @@ void NewFile::write(std::span<const std::byte> bytes) {
 }
 
 void NewFile::commit() {
-  // Before the rename, so that not even a power failure leaves the new name on half a file.
-  if (!temporary_.empty() && fsync(descriptor_) != 0) fail(errno);
+  // Before it has its name, so that not even a power failure leaves that on half a file.
+  if (!in_place_ && fsync(descriptor_) != 0) fail(errno);
+  if (!in_place_ && temporary_.empty()) {
+    // A link replaces nothing, so it is made beside the target and moved there: two calls, between which a
+    // kill would leave a hidden file, a whole one.
+    const std::string self = "/proc/self/fd/" + std::to_string(descriptor_);
+    take_temporary([&self](const char* name) {
+      return linkat(AT_FDCWD, self.c_str(), AT_FDCWD, name, AT_SYMLINK_FOLLOW);
+    });
+  }
   if (close(std::exchange(descriptor_, -1)) != 0) fail(errno);
-  if (temporary_.empty()) return;
+  if (in_place_) return;
   if (std::rename(temporary_.c_str(), target_.c_str()) != 0) fail(errno);
   temporary_.clear();
 }

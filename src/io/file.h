@@ -35,9 +35,11 @@ class MappedFile {
   std::vector<std::byte> buffer_;  // what could not be mapped
 };
 
-/// A file that takes its name only when complete. Until commit() the bytes are in a hidden file of the same
-/// folder, which the destructor removes; an existing file of that name is replaced as a whole. A symbolic
-/// link is followed. A device or a pipe (/dev/null, /dev/stdout) cannot be renamed onto: written in place.
+/// A file that takes its name only when complete. Until commit() the bytes are in a file of the same folder
+/// that has no name, so that nothing is left of it even where the process is killed; where the file system
+/// knows no such files, in a hidden one that the destructor removes. An existing file of that name is
+/// replaced as a whole. A symbolic link is followed. A device or a pipe (/dev/null, /dev/stdout) cannot be
+/// renamed onto: written in place.
 class NewFile {
  public:
   explicit NewFile(const std::string& path);
@@ -52,11 +54,14 @@ class NewFile {
 
  private:
   [[noreturn]] void fail(int error) const;
+  template <class Make>
+  void take_temporary(const Make& make);
 
   std::string path_;       // as the caller wrote it, for messages
   std::string target_;     // path_ with symbolic links followed
-  std::string temporary_;  // empty when written in place, and after the rename
+  std::string temporary_;  // while there is a hidden file
   int descriptor_ = -1;
+  bool in_place_ = true;
 };
 
 void write_file(const std::string& path, std::span<const std::byte> bytes);

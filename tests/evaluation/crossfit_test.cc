@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include <cmath>   // std::log
+#include <cmath>   // std::abs
 #include <limits>  // std::numeric_limits
 #include <random>  // std::mt19937_64
 
@@ -21,8 +21,8 @@ struct Data {
   std::vector<int64_t> labels;
 
   LogitBlocks blocks() const {
-    return {classes, [this](int64_t begin, int64_t end, std::vector<float>&) {
-              return std::span<const float>(logits).subspan(begin * classes, (end - begin) * classes);
+    return {classes, [this](int64_t begin, int64_t end, std::vector<double>&) {
+              return Logits(logits.data() + begin * classes, end - begin, classes);
             }};
   }
   /// The rows of which `keep` is true.
@@ -119,6 +119,35 @@ TEST(CrossFit, EvaluatesEachRowAtItsFoldsTemperature) {
     }
     const Items plain = evaluate(data.blocks(), data.labels, {}, {2});
     EXPECT_EQ(plain.nll, at[2].nll);
+  }
+}
+
+// Logits that f32 would round by 3e-5 about 1000: it would miss the fit of what they differ by.
+TEST(CrossFit, ReadsF64AsItIs) {
+  const Data data = random_data(500, 6, 9);
+  std::vector<double> exact(data.logits.size());
+  for (size_t i = 0; i < exact.size(); ++i) exact[i] = 1000 + data.logits[i] * (1 + 1e-9);
+  const auto blocks = [&](const auto& logits) -> LogitBlocks {
+    return {data.classes, [&logits, &data](int64_t begin, int64_t end, std::vector<double>&) {
+              return Logits(logits.data() + begin * data.classes, end - begin, data.classes);
+            }};
+  };
+  const double narrow = fit_all(data.blocks(), data.labels).temperatures[0];
+  EXPECT_NEAR(fit_all(blocks(exact), data.labels).temperatures[0] / narrow - 1, 1e-9, 1e-11);
+  const std::vector<float> rounded(exact.begin(), exact.end());
+  EXPECT_GT(std::abs(fit_all(blocks(rounded), data.labels).temperatures[0] / narrow - 1), 1e-8);
+}
+
+// From steep and from shallow starts alike, and where the optimum is all but at a bound.
+TEST(CrossFit, FindsAnyTemperatureWithinTheBounds) {
+  for (const float scale : {0.06f, 0.3f, 1.f, 4.f, 15.f}) {
+    Data data = random_data(300, 5, 11);
+    const double own = fit_temperature(data.logits, data.labels, 5).temperature;
+    for (float& z : data.logits) z *= scale / static_cast<float>(own);
+    const double expected = fit_temperature(data.logits, data.labels, 5).temperature;
+    const Scaling found = fit_all(data.blocks(), data.labels);
+    EXPECT_NEAR(found.temperatures[0] / expected, 1, 1e-12) << scale;
+    EXPECT_FALSE(found.at_bound);
   }
 }
 

@@ -7,9 +7,10 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>  // setrlimit
 #include <sys/stat.h>      // mkfifo, stat, umask
-#include <unistd.h>        // dup, dup2, pipe, close, lseek
+#include <sys/wait.h>      // waitpid
+#include <unistd.h>        // close, dup, dup2, fork, lseek, pause, pipe
 
-#include <csignal>      // SIGXFSZ
+#include <csignal>      // kill, SIGKILL, SIGXFSZ
 #include <type_traits>  // std::is_copy_constructible_v
 #include <utility>      // std::move
 
@@ -126,6 +127,12 @@ TEST(MappedFile, Moves) {
   EXPECT_TRUE(second.bytes().empty());
 }
 
+bool knows_nameless_files(const TempFolder& folder) {
+  const int file = open(folder.path(".").c_str(), O_WRONLY | O_TMPFILE, 0600);
+  if (file >= 0) close(file);
+  return file >= 0;
+}
+
 TEST(NewFile, AppearsComplete) {
   const TempFolder folder;
   const std::string path = folder.path("file");
@@ -147,6 +154,30 @@ TEST(NewFile, LeavesNothingWithoutCommit) {
     file.write("half");
   }
   EXPECT_EQ(get(folder.path("old")), "old");
+  EXPECT_EQ(folder.entries(), 1);
+}
+
+TEST(NewFile, LeavesNothingOfAKilledProcess) {
+  const TempFolder folder;
+  put(folder.path("old"), "old");
+  int made[2];
+  ASSERT_EQ(pipe(made), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    NewFile file(folder.path("old")), other(folder.path("new"));
+    file.write("half");
+    other.write("half");
+    if (write(made[1], "x", 1) != 1) _exit(1);
+    pause();
+  }
+  char byte;
+  ASSERT_EQ(::read(made[0], &byte, 1), 1);
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
+  close(made[0]);
+  close(made[1]);
+  EXPECT_EQ(get(folder.path("old")), "old");
+  if (!knows_nameless_files(folder)) GTEST_SKIP() << "this file system knows no files without a name";
   EXPECT_EQ(folder.entries(), 1);
 }
 

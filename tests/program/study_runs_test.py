@@ -23,32 +23,35 @@ def logits(random, labels, lead):
     return (random.normal(size=(len(labels), CLASSES)) + lead * np.eye(CLASSES)[labels]).astype("f4")
 
 
+def write_study(folder, smoothings=(0, 0.1), seeds=(1, 2, 3, 4, 5), early=False, curve=False, **manifest):
+    """A study whose smoothed runs are surer, so less wrong, the more they are smoothed."""
+    told = {"schema": 1, "name": "my CNN", "rule": "uniform"} | manifest
+    (folder / "runs").mkdir(parents=True)
+    (folder / "study.json").write_text(json.dumps(told))
+    test = np.random.default_rng(9).integers(0, CLASSES, TEST_ROWS)
+    for seed in seeds:
+        validation = np.random.default_rng(seed).integers(0, CLASSES, VALIDATION_ROWS).astype("u1")
+        for amount in smoothings:
+            run = folder / "runs" / f"e{amount}-s{seed}"
+            run.mkdir()
+            rule = told["rule"] if amount > 0 else "none"
+            (run / "config.json").write_text(json.dumps({"smoothing": amount, "seed": seed, "rule": rule}))
+            random, lead = np.random.default_rng([seed, int(1000 * amount)]), 1.5 + 8 * amount
+            np.save(run / "test_labels.npy", test)
+            np.save(run / "validation_labels.npy", validation)
+            for part in ["", "early_"] if early else [""]:
+                for name, labels in ((f"{part}validation", validation), (part or "test_", test)):
+                    np.save(run / f"{name.rstrip('_')}_logits.npy", logits(random, labels, lead))
+            if curve:
+                lines = [{"epoch": e, "train_loss": 1 / e, "mine": "kept"} for e in (1, 2, 3)]
+                lines[1]["train_loss"] = None
+                (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
 class StudyRuns(Case):
-    def write(self, out="own", smoothings=(0, 0.1), seeds=(1, 2, 3, 4, 5), early=False, curve=False, **manifest):
-        """A study whose smoothed runs are surer, so less wrong, the more they are smoothed."""
-        folder = self.folder / out
-        told = {"schema": 1, "name": "my CNN", "rule": "uniform"} | manifest
-        (folder / "runs").mkdir(parents=True)
-        (folder / "study.json").write_text(json.dumps(told))
-        test = np.random.default_rng(9).integers(0, CLASSES, TEST_ROWS)
-        for seed in seeds:
-            validation = np.random.default_rng(seed).integers(0, CLASSES, VALIDATION_ROWS).astype("u1")
-            for amount in smoothings:
-                run = folder / "runs" / f"e{amount}-s{seed}"
-                run.mkdir()
-                rule = told["rule"] if amount > 0 else "none"
-                (run / "config.json").write_text(json.dumps({"smoothing": amount, "seed": seed, "rule": rule}))
-                random, lead = np.random.default_rng([seed, int(1000 * amount)]), 1.5 + 8 * amount
-                np.save(run / "test_labels.npy", test)
-                np.save(run / "validation_labels.npy", validation)
-                for part in ["", "early_"] if early else [""]:
-                    for name, labels in ((f"{part}validation", validation), (part or "test_", test)):
-                        np.save(run / f"{name.rstrip('_')}_logits.npy", logits(random, labels, lead))
-                if curve:
-                    lines = [{"epoch": e, "train_loss": 1 / e, "mine": "kept"} for e in (1, 2, 3)]
-                    lines[1]["train_loss"] = None
-                    (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-        return folder
+    def write(self, out="own", **how):
+        write_study(self.folder / out, **how)
+        return self.folder / out
 
     def study(self, out="own", *flags):
         return self.run_json("study", "--runs", out, "--quiet", *flags)

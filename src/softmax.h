@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// The kernels of probabilities: where the loss needs a row's sums alone, calibration keeps every p_k, and a
+// temperature needs the moments of the logits. In f64 whatever the logits' type, one exp an element. Built
+// once per instruction set, chosen with the loss's kernels.
+#pragma once
+
+#include <cstdint>  // int64_t
+
+namespace labelsmooth {
+
+/// Of a row with u = scale * (z - max); NaN and -1 where it has no softmax (NaN or +inf in it, or -inf
+/// alone).
+struct SoftmaxSums {
+  double max, tail, tail_u;  // of z; over the others, as in RowSummary
+  int64_t argmax;            // the lowest index on ties
+};
+
+/// E[u], E[u^2], E[u^3] under the softmax; u and NaN as above.
+struct SoftmaxMoments {
+  double max, first, second, third;
+};
+
+/// Contracts: n >= 1; scale > 0.
+template <class T>
+struct SoftmaxOf {
+  /// e_k = exp(u_k), k < n, and their sums; e may be z.
+  void (*exps)(const T* z, int64_t n, double scale, double* e, SoftmaxSums& sums);
+  void (*moments)(const T* z, int64_t n, double scale, SoftmaxMoments& moments);
+};
+
+struct SoftmaxKernels {
+  SoftmaxOf<float> f32;
+  SoftmaxOf<double> f64;
+  /// x_k *= factor; the sum of their squares.
+  double (*multiply)(double* x, int64_t n, double factor);
+  /// sums_k += x_k where that is below `limit`; the other k go to `large`, ascending. Returns how many they
+  /// are.
+  int64_t (*add_below)(const double* x, int64_t n, double limit, double* sums, int64_t* large);
+};
+
+/// Those of the instruction set in use (isa.h).
+const SoftmaxKernels& softmax_kernels();
+
+}  // namespace labelsmooth

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+// The kernels of probabilities against long double, on every instruction set that this CPU has.
+#include "softmax.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>  // std::max_element
+#include <cmath>      // std::abs, std::exp, std::isinf, std::isnan, std::pow
+#include <limits>     // std::numeric_limits
+#include <random>     // std::mt19937
+#include <string>     // std::string
+#include <utility>    // std::pair
+#include <vector>     // std::vector
+
+#include "labelsmooth/isa.h"
+
+namespace labelsmooth {
+namespace {
+
+constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
+// About the lanes of every instruction set, and past a block of the max.
+const std::vector<int64_t> kSizes = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 255, 257, 1000};
+
+template <class Body>
+void on_every_isa(const Body& body) {
+  for (const std::string& name : usable_isas()) {
+    SCOPED_TRACE(name);
+    set_isa(name);
+    body(softmax_kernels());
+  }
+  set_isa("");
+}
+
+template <class T>
+const SoftmaxOf<T>& of(const SoftmaxKernels& kernels) {
+  if constexpr (sizeof(T) == 4) {
+    return kernels.f32;
+  } else {
+    return kernels.f64;
+  }
+}
+
+template <class T>
+std::vector<T> random_logits(int64_t size, int seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<T> normal(1000, 5);  // far from 0: z - max must be exact
+  std::vector<T> z(size);
+  for (T& one : z) one = normal(random);
+  if (size > 3) z[size - 2] = -std::numeric_limits<T>::infinity();
+  return z;
+}
+
+template <class T>
+class Softmax : public testing::Test {};
+using Types = testing::Types<float, double>;
+TYPED_TEST_SUITE(Softmax, Types);
+
+TYPED_TEST(Softmax, ExpsAndMomentsAreTheSums) {
+  on_every_isa([](const SoftmaxKernels& kernels) {
+    for (const int64_t n : kSizes) {
+      for (const double scale : {1.0, 0.37, 3.0}) {
+        const std::vector<TypeParam> z = random_logits<TypeParam>(n, static_cast<int>(n));
+        const auto top = std::max_element(z.begin(), z.end()) - z.begin();
+        std::vector<double> e(n + 1, -7);
+        SoftmaxSums sums;
+        of<TypeParam>(kernels).exps(z.data(), n, scale, e.data(), sums);
+        SoftmaxMoments moments;
+        of<TypeParam>(kernels).moments(z.data(), n, scale, moments);
+        long double tail = 0, power[4] = {};
+        for (int64_t k = 0; k < n; ++k) {
+          const long double u = static_cast<long double>(scale) * (static_cast<long double>(z[k]) - z[top]);
+          const long double value = std::exp(u);
+          // u is rounded once; exp within 1.5 ulp.
+          const double tolerance =
+              (4 + std::abs(static_cast<double>(u))) * kEpsilon * static_cast<double>(value);
+          if (std::isinf(u)) {
+            EXPECT_EQ(e[k], 0);
+            continue;
+          }
+          EXPECT_NEAR(e[k], static_cast<double>(value), tolerance);
+          if (k != top) tail += value;
+          for (int m = 0; m < 4; ++m) power[m] += std::pow(u, m) * value;
+        }
+        EXPECT_EQ(e[n], -7) << "written past the end";
+        EXPECT_EQ(sums.max, z[top]);
+        EXPECT_EQ(sums.argmax, top);
+        EXPECT_NEAR(sums.tail, static_cast<double>(tail), 64 * kEpsilon * static_cast<double>(tail));
+        EXPECT_NEAR(sums.tail_u, static_cast<double>(power[1]),
+                    64 * kEpsilon * std::abs(static_cast<double>(power[1])));
+        EXPECT_EQ(moments.max, z[top]);
+        for (const auto& [found, m] :
+             {std::pair{moments.first, 1}, {moments.second, 2}, {moments.third, 3}}) {
+          const auto expected = static_cast<double>(power[m] / power[0]);
+          EXPECT_NEAR(found, expected, 64 * kEpsilon * std::abs(expected)) << m;
+        }
+      }
+    }
+  });
+}
+
+TYPED_TEST(Softmax, TiesGoToTheLowest) {
+  on_every_isa([](const SoftmaxKernels& kernels) {
+    for (const int64_t n : kSizes) {
+      const std::vector<TypeParam> z(n, TypeParam{3});
+      std::vector<double> e(n);
+      SoftmaxSums sums;
+      of<TypeParam>(kernels).exps(z.data(), n, 2, e.data(), sums);
+      EXPECT_EQ(sums.argmax, 0);
+      EXPECT_EQ(sums.tail, n - 1);
+    }
+  });
+}
+
+TYPED_TEST(Softmax, RowsWithoutOne) {
+  constexpr TypeParam kInf = std::numeric_limits<TypeParam>::infinity(),
+                      kNan = std::numeric_limits<TypeParam>::quiet_NaN();
+  on_every_isa([=](const SoftmaxKernels& kernels) {
+    for (const int64_t n : kSizes) {
+      for (const int64_t at : {int64_t{0}, n / 2, n - 1}) {
+        for (const TypeParam bad : {kInf, kNan}) {
+          std::vector<TypeParam> z = random_logits<TypeParam>(n, 3);
+          z[at] = bad;
+          std::vector<double> e(n);
+          SoftmaxSums sums;
+          SoftmaxMoments moments;
+          of<TypeParam>(kernels).exps(z.data(), n, 1, e.data(), sums);
+          of<TypeParam>(kernels).moments(z.data(), n, 1, moments);
+          EXPECT_TRUE(std::isnan(sums.max) && sums.argmax == -1) << n << " " << at;
+          EXPECT_TRUE(std::isnan(moments.max)) << n << " " << at;
+        }
+      }
+      const std::vector<TypeParam> none(n, -kInf);
+      std::vector<double> e(n);
+      SoftmaxSums sums;
+      of<TypeParam>(kernels).exps(none.data(), n, 1, e.data(), sums);
+      EXPECT_TRUE(std::isnan(sums.max));
+    }
+  });
+}
+
+TEST(SoftmaxKernels, MultiplyAndAddBelow) {
+  on_every_isa([](const SoftmaxKernels& kernels) {
+    for (const int64_t n : kSizes) {
+      std::vector<double> x(n), sums(n, 1), expected(n, 1);
+      double squares = 0;
+      std::vector<int64_t> large, found(n);
+      for (int64_t k = 0; k < n; ++k) {
+        x[k] = static_cast<double>(k * 7 % 10);  // the limit itself, 5, is large
+        squares += x[k] * x[k] / 4;
+        (x[k] / 2 < 2.5) ? void(expected[k] += x[k] / 2) : large.push_back(k);
+      }
+      EXPECT_EQ(kernels.multiply(x.data(), n, 0.5), squares);
+      found.resize(kernels.add_below(x.data(), n, 2.5, sums.data(), found.data()));
+      EXPECT_EQ(sums, expected);
+      EXPECT_EQ(found, large);
+    }
+  });
+}
+
+}  // namespace
+}  // namespace labelsmooth
