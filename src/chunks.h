@@ -66,7 +66,6 @@ class Chunks {
     // Rows of more chunks would not find their exps in cache again.
     const bool keeps = dlogits != nullptr && chunks_.size() == 1 && options_.entropy_penalty == 0;
     Scratch scratch;
-    scratch.z.resize(z_in_place_ || (half_in_place_ && (dlogits == nullptr || direct)) ? 0 : size);
     scratch.v.resize(v_of_row_ ? size : 0);
     scratch.t.resize(dense ? size : 0);
     scratch.dz.resize(dlogits == nullptr || direct ? 0 : size);
@@ -175,7 +174,7 @@ class Chunks {
   };
 
   RowSummary summarize(const Row& row, const Chunk& chunk, bool entropy, Scratch& scratch) const {
-    const ChunkLogits z = logits_of(row, chunk, half_in_place_, scratch.z.data());
+    const ChunkLogits z = logits_of(row, chunk, half_in_place_, scratch.z);
     const PriorPart prior = lay_prior(row, chunk, z, scratch.v.data());
     ChunkSums sums;
     const bool keeps = !scratch.exps.empty();
@@ -218,15 +217,16 @@ class Chunks {
   // ---- laying a chunk of a row ----
 
   // As they lie in memory where that is T, or a half and `halves` may stay.
-  ChunkLogits logits_of(const Row& row, const Chunk& chunk, bool halves, T* scratch) const {
+  ChunkLogits logits_of(const Row& row, const Chunk& chunk, bool halves, std::vector<T>& scratch) const {
     const int64_t first = chunk.begin - logits_.class_begin;
     if (z_in_place_ || halves) {
       const int64_t offset =
           logits_.index(row.index, first) * static_cast<int64_t>(size_bytes(logits_.dtype));
       return {static_cast<const char*>(logits_.data) + offset, logits_.dtype};
     }
-    lay_logits(row, chunk, scratch);
-    return {scratch, dtype_of<T>()};
+    scratch.resize(static_cast<size_t>(std::min(kChunk, logits_.classes)));
+    lay_logits(row, chunk, scratch.data());
+    return {scratch.data(), dtype_of<T>()};
   }
   void lay_logits(const Row& row, const Chunk& chunk, T* scratch) const {
     const int64_t first = chunk.begin - logits_.class_begin;
@@ -355,8 +355,7 @@ class Chunks {
   void differentiate(const Row& row, const RowSummary& summary, double factor, const Chunk& chunk,
                      Scratch& scratch, const Written& dz) const {
     const Coefficients c = coefficients(problem_, summary, row);
-    const ChunkLogits z =
-        logits_of(row, chunk, half_in_place_ && dz.storage == logits_.dtype, scratch.z.data());
+    const ChunkLogits z = logits_of(row, chunk, half_in_place_ && dz.storage == logits_.dtype, scratch.z);
     const PriorPart prior = lay_prior(row, chunk, z, scratch.v.data());
     const bool dense = problem_.is_dense();
     if (dense) lay_dense(row, chunk, scratch.t.data());

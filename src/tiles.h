@@ -73,8 +73,7 @@ class TileFacts {
     rows.a[i] = row.affine.a;
     rows.b[i] = row.affine.b == 0 ? 0 : row.affine.b / prior_norm_;
     rows.weight[i] = row.weight;
-    const bool has_upstream = row.index < upstream_.rows.size || upstream_.rows.empty();
-    rows.factor[i] = !has_upstream || problem_.zero_gradient(row) ? 0 : problem_.factor(upstream_, row);
+    rows.factor[i] = problem_.zero_gradient(row) ? 0 : problem_.factor(upstream_, row);
   }
 
   const Problem& problem_;

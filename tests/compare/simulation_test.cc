@@ -62,9 +62,8 @@ class World {
     for (size_t j = 0; j < z.size(); ++j) {
       z[j] = static_cast<float>(method.scale * (own_[j] + shift[j % kClasses] + method.noise * normal()));
     }
-    const LogitBlocks blocks = {kClasses, [&](int64_t begin, int64_t end, std::vector<float>&) {
-                                  return std::span<const float>(z).subspan(begin * kClasses,
-                                                                           (end - begin) * kClasses);
+    const LogitBlocks blocks = {kClasses, [&](int64_t begin, int64_t end, std::vector<double>&) {
+                                  return Logits(z.data() + begin * kClasses, end - begin, kClasses);
                                 }};
     Run run;
     run.trained = evaluate(blocks, labels_, {}, {1});
