@@ -167,16 +167,22 @@ HWY_NOINLINE void SummarizeOddChunk(const S* z, int64_t n, ChunkSums& sums) {
   }
 }
 
-// The sum of a part of v.
+// The sum of a part of v, by blocks: it is multiplied by how far the reference moves, and so is its error.
 template <class T>
 HWY_NOINLINE double Mass(const T* v, int64_t n) {
   const hn::ScalableTag<T> d;
+  const hn::ScalableTag<double> d64;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  auto sum = hn::Zero(hn::ScalableTag<double>());
-  int64_t k = 0;
-  for (; k + lanes <= n; k += lanes) sum = hn::Add(sum, Widen(d, hn::LoadU(d, v + k)));
-  if (k < n) sum = hn::Add(sum, Widen(d, LoadPart(d, v + k, n - k, T{0})));
-  return AddLanes(hn::ScalableTag<double>(), sum);
+  double mass = 0;
+  for (int64_t begin = 0; begin < n; begin += BlockSize(d)) {
+    const int64_t end = std::min(n, begin + BlockSize(d));
+    auto sum = hn::Zero(d64);
+    int64_t k = begin;
+    for (; k + lanes <= end; k += lanes) sum = hn::Add(sum, Widen(d, hn::LoadU(d, v + k)));
+    if (k < end) sum = hn::Add(sum, Widen(d, LoadPart(d, v + k, end - k, T{0})));
+    mass += AddLanes(d64, sum);
+  }
+  return mass;
 }
 
 template <PriorSum kPrior, bool kEntropy, bool kKeep, class T, class S>
