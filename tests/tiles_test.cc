@@ -49,7 +49,7 @@ TEST(Tiles, IrregularRowsAreTheReferenceAndLeaveTheirNeighboursAlone) {
   for (const DType dtype : kTypes) {
     for (const Layout layout : kLayouts) {
       for (const Write write : {Write::separate, Write::in_place, Write::accumulate}) {
-        for (const int64_t classes : {2, 5, 10, 19}) {
+        for (const int64_t classes : {3, 10}) {
           LossCase c = base_case(classes, 11, 3, 67);  // more than one tile a span, the last one short
           c.dtype = dtype, c.layout = layout, c.write = write;
           for (int64_t row = 0; row < c.rows(); row += 7) c.labels[row] = -100;
