@@ -177,7 +177,7 @@ class Chunks {
     const ChunkLogits z = logits_of(row, chunk, half_in_place_, scratch.z);
     const PriorPart prior = lay_prior(row, chunk, z, scratch.v.data());
     ChunkSums sums;
-    const bool keeps = !scratch.exps.empty();
+    const bool keeps = !scratch.exps.empty() && !entropy;
     const Gradient* dlogits = scratch.dlogits;
     const auto* ahead =
         static_cast<const char*>(dlogits == nullptr ? nullptr : address(*dlogits, row, chunk));

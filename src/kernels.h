@@ -64,8 +64,8 @@ struct GradientFactors {
 template <class T>
 struct ChunkKernels {
   /// Sums of z over the chunk's own max; tail_z only if `entropy`. `ahead`, where given, is memory of the
-  /// logits' size that will be written soon. `kept`, where given, receives what `gradient_of_kept` needs,
-  /// unless max is not finite.
+  /// logits' size that will be written soon. `kept`, where given and not `entropy`, receives what
+  /// `gradient_of_kept` needs, unless max is not finite.
   void (*summarize)(const void* z, int64_t n, PriorSum prior_sum, const PriorOfChunk<T>& prior, bool entropy,
                     const char* ahead, KeptExps<T>* kept, ChunkSums& sums);
   /// dz_k = exp(x) * (probability + entropy * x) - prior * v_k, x = z_k - max, with v_k = 1 where v is null.

@@ -344,13 +344,13 @@ void Summarize(const void* z, int64_t n, PriorSum prior_sum, const PriorOfChunk<
                const char* ahead, KeptExps<T>* kept, ChunkSums& sums) {
   const auto* from = static_cast<const S*>(z);
   if (ahead == nullptr) ahead = static_cast<const char*>(z);
+  if (kept != nullptr) kept->count = 0;
   with_sums(prior_sum, entropy, [&]<PriorSum kPrior, bool kEntropy>() {
-    if (kept != nullptr) {
-      kept->count = 0;
-      ChunkSummary<kPrior, kEntropy, true, T, S>(from, n, prior, ahead, kept).Run(sums);
-    } else {
-      ChunkSummary<kPrior, kEntropy, false, T, S>(from, n, prior, ahead, kept).Run(sums);
+    if constexpr (!kEntropy) {
+      if (kept != nullptr)
+        return ChunkSummary<kPrior, false, true, T, S>(from, n, prior, ahead, kept).Run(sums);
     }
+    ChunkSummary<kPrior, kEntropy, false, T, S>(from, n, prior, ahead, kept).Run(sums);
   });
 }
 
