@@ -2,12 +2,8 @@
 // Builds the kernels for every instruction set and keeps the choice.
 #include "kernels.h"
 
-// AVX3 alone is Skylake, whose clock falls under 512-bit work; Ice Lake and later (AVX3_DL) stay. The vectors
-// of SVE and RVV have no size, so they cannot be members of a struct as ours are: those CPUs run NEON and
-// scalar code.
-#define HWY_WANT_AVX3_DL
-#define HWY_DISABLED_TARGETS \
-  (HWY_AVX3 | HWY_SSSE3 | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
+#include "targets.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels.cc"
 #include <hwy/foreach_target.h>  // must precede highway.h

@@ -2,10 +2,8 @@
 // Builds the kernels of probabilities for every instruction set that the loss's are built for.
 #include "softmax.h"
 
-// As in kernels.cc, whose choice is followed.
-#define HWY_WANT_AVX3_DL
-#define HWY_DISABLED_TARGETS \
-  (HWY_AVX3 | HWY_SSSE3 | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
+#include "targets.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "softmax.cc"
 #include <hwy/foreach_target.h>  // must precede highway.h

@@ -20,6 +20,7 @@ def test_compile(name):
         return ours.cross_entropy(2 * z, target, **given)
 
     found = {}
+    rounding = 4 * torch.finfo(logits.dtype).eps  # rows may add up in another order, amounts come as tensors
     for which, function in (
         ("eager", call),
         ("compiled", torch.compile(call, fullgraph=True, backend=BACKEND)),
@@ -28,10 +29,10 @@ def test_compile(name):
         loss = function(z)
         loss.backward()
         with torch.no_grad():
-            assert torch.equal(function(z), loss)
+            torch.testing.assert_close(function(z), loss.detach(), rtol=rounding, atol=0)
         found[which] = loss.detach(), z.grad
     for one, other in zip(found["eager"], found["compiled"], strict=True):
-        torch.testing.assert_close(one, other, rtol=0, atol=0)
+        torch.testing.assert_close(one, other, rtol=rounding, atol=rounding)
 
 
 @pytest.mark.parametrize("reached", [["cpu"], []], ids=["library", "formula"])
