@@ -185,6 +185,14 @@ HWY_NOINLINE double Mass(const T* v, int64_t n) {
   return mass;
 }
 
+// A call a block costs 5 %; where sanitizers look on, its many copies cost minutes of compiling.
+#undef LABELSMOOTH_SUM_INLINE
+#ifdef LABELSMOOTH_FEW_TARGETS
+#define LABELSMOOTH_SUM_INLINE HWY_NOINLINE
+#else
+#define LABELSMOOTH_SUM_INLINE HWY_INLINE
+#endif
+
 template <PriorSum kPrior, bool kEntropy, bool kKeep, class T, class S>
 class ChunkSummary {
   using D = hn::ScalableTag<T>;
@@ -256,7 +264,7 @@ class ChunkSummary {
     if constexpr (kKeep) hn::StoreU(e, D(), kept_->exps + i);
   }
 
-  HWY_INLINE BlockSums<D, kPrior, kEntropy> SumBlock(int64_t begin, int64_t left_out) {
+  LABELSMOOTH_SUM_INLINE BlockSums<D, kPrior, kEntropy> SumBlock(int64_t begin, int64_t left_out) {
     const D d;
     const auto lanes = static_cast<int64_t>(hn::Lanes(d));
     const V reference = hn::Set(d, reference_);
