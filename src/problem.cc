@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "problem.h"
 
-#include <algorithm>  // std::min
-#include <cmath>      // std::isfinite
-#include <limits>     // std::numeric_limits
-#include <string>     // std::to_string
+#include <cmath>   // std::isfinite
+#include <limits>  // std::numeric_limits
+#include <string>  // std::to_string
 
 #include "storage.h"
 #include "validate.h"

@@ -216,9 +216,9 @@ class ChunkSummary {
 
   HWY_INLINE void Run(ChunkSums& result) {
     const D d;
-    int64_t argmax, left_out;
+    int64_t left_out;
     const T of_prefix = Largest(d, z_, std::min(n_, kPrefix), &left_out);
-    argmax = left_out;
+    int64_t argmax = left_out;
     max_ = of_prefix > -kInf ? of_prefix : -kInf;
     reference_ = max_ > -kInf ? max_ : std::numeric_limits<T>::lowest();
     int64_t pending_block = -1;  // past the prefix, holds the max, not yet in `sums`
@@ -244,10 +244,7 @@ class ChunkSummary {
     }
     if (pending_block >= 0) {
       argmax = pending_block + Find(d, z_ + pending_block, n_ - pending_block, max_);
-      const double prior_dot = AddLanes(typename WideSums<D>::D64(), pending.prior_dot);
-      pending = WideSums<D>(d, SumBlock(pending_block, argmax));
-      prior_dot_ += prior_dot - AddLanes(typename WideSums<D>::D64(), pending.prior_dot);
-      sums.Add(pending);
+      sums.Add(WideSums<D>(d, SumBlock(pending_block, argmax)));
     }
     Finish(sums, argmax, argmax == left_out ? -kInf : of_prefix, result);
   }
