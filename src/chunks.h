@@ -51,27 +51,33 @@ class Chunks {
     half_in_place_ = plain && !z_in_place_ && std::is_same_v<T, float> && !problem.is_dense() && !v_of_row_;
   }
 
-  /// Room for one chunk of a row; each thread has its own.
+  /// Room for one chunk of a row.
   struct Scratch {
     std::vector<T> z, v, t, dz, exps;
     std::vector<Piece<T>> pieces;
+    bool keeps = false;  // exps of kept_row
     KeptExps<T> kept = {};
     int64_t kept_row = -1;
     const Gradient* dlogits = nullptr;
   };
-  Scratch scratch(const Gradient* dlogits = nullptr, bool accumulate = false) const {
+  /// This thread's own, until it asks again. It stays for the next call: fresh pages take longer than a row.
+  Scratch& scratch(const Gradient* dlogits = nullptr, bool accumulate = false) const {
     const auto size = static_cast<size_t>(std::min(kChunk, logits_.classes));
     const bool dense = problem_.is_dense(),
                direct = dlogits != nullptr && writes_in_place(*dlogits, accumulate);
+    thread_local Scratch scratch;
+    const auto make_room = [](auto& room, size_t wanted) {
+      if (room.size() < wanted) room.resize(wanted);
+    };
+    make_room(scratch.v, v_of_row_ ? size : 0);
+    make_room(scratch.t, dense ? size : 0);
+    make_room(scratch.dz, dlogits == nullptr || direct ? 0 : size);
     // Rows of more chunks would not find their exps in cache again.
-    const bool keeps = dlogits != nullptr && chunks_.size() == 1 && options_.entropy_penalty == 0;
-    Scratch scratch;
-    scratch.v.resize(v_of_row_ ? size : 0);
-    scratch.t.resize(dense ? size : 0);
-    scratch.dz.resize(dlogits == nullptr || direct ? 0 : size);
-    scratch.exps.resize(keeps ? size : 0);
-    scratch.pieces.resize(keeps ? size / 16 + 2 : 0);
+    scratch.keeps = dlogits != nullptr && chunks_.size() == 1 && options_.entropy_penalty == 0;
+    make_room(scratch.exps, scratch.keeps ? size : 0);
+    make_room(scratch.pieces, scratch.keeps ? size / 16 + 2 : 0);
     scratch.kept = {scratch.exps.data(), scratch.pieces.data(), 0};
+    scratch.kept_row = -1;
     scratch.dlogits = direct ? dlogits : nullptr;
     return scratch;
   }
@@ -177,7 +183,7 @@ class Chunks {
     const ChunkLogits z = logits_of(row, chunk, half_in_place_, scratch.z);
     const PriorPart prior = lay_prior(row, chunk, z, scratch.v.data());
     ChunkSums sums;
-    const bool keeps = !scratch.exps.empty() && !entropy;
+    const bool keeps = scratch.keeps && !entropy;
     const Gradient* dlogits = scratch.dlogits;
     const auto* ahead =
         static_cast<const char*>(dlogits == nullptr ? nullptr : address(*dlogits, row, chunk));
@@ -224,7 +230,8 @@ class Chunks {
           logits_.index(row.index, first) * static_cast<int64_t>(size_bytes(logits_.dtype));
       return {static_cast<const char*>(logits_.data) + offset, logits_.dtype};
     }
-    scratch.resize(static_cast<size_t>(std::min(kChunk, logits_.classes)));
+    const auto size = static_cast<size_t>(std::min(kChunk, logits_.classes));
+    if (scratch.size() < size) scratch.resize(size);
     lay_logits(row, chunk, scratch.data());
     return {scratch.data(), dtype_of<T>()};
   }
@@ -367,7 +374,7 @@ class Chunks {
     const GradientFactors factors = {share * (c.q + modifier_slope(summary, 0)),
                                      share * options_.entropy_penalty, dense ? factor : factor * b};
     const T* v = dense ? scratch.t.data() : prior.v;
-    if (!scratch.exps.empty() && scratch.kept_row == row.index) {
+    if (scratch.kept_row == row.index) {
       kernels_.chunk(dz.storage).gradient_of_kept(scratch.kept, summary.max, factors, v, dz.data);
     } else {
       kernels_.chunk(dz.storage).gradient(z.data, chunk.size(), summary.max, factors, v, dz.data);

@@ -113,7 +113,7 @@ class Tiles {
     std::unique_ptr<TileRows<T>> rows = std::make_unique<TileRows<T>>();
     hwy::AlignedFreeUniquePtr<T[]> tile;
     std::vector<T> row;  // one gradient
-    typename Chunks<T>::Scratch chunk;
+    typename Chunks<T>::Scratch* chunk = nullptr;
     int64_t begin = 0, n = 0;  // the rows in the tile
   };
   Scratch scratch() const {
@@ -123,7 +123,7 @@ class Tiles {
     if (!scratch.tile) throw std::bad_alloc();
     std::fill_n(scratch.tile.get(), size, T{0});
     scratch.row.resize(static_cast<size_t>(logits_.classes));
-    scratch.chunk = chunks_.scratch();
+    scratch.chunk = &chunks_.scratch();
     facts_.start(*scratch.rows);
     return scratch;
   }
@@ -179,7 +179,7 @@ class Tiles {
   void gradient(const Row& row, const RowSummary& summary, double factor, Scratch& scratch) const {
     Gradient one(scratch.row.data(), problem_.rows, logits_.classes);
     one.outer_stride = 0;  // every row there
-    chunks_.gradient(row, summary, factor, one, false, scratch.chunk);
+    chunks_.gradient(row, summary, factor, one, false, *scratch.chunk);
     for (int64_t k = 0; k < logits_.classes; ++k)
       element(scratch, row.index - scratch.begin, k) = scratch.row[k];
   }

@@ -20,7 +20,7 @@ import numpy as np
 
 from verb_case import PROGRAM, Case, parse, tree
 
-SANITIZED = "-fsanitize" in os.environ.get("LINK", "")  # the flags that the build links with
+SANITIZED = "-fsanitize" in os.environ["LINK"]  # the flags that the build links with
 RECOMPUTE = pathlib.Path(__file__).parent.parent / "study" / "recompute.py"
 
 

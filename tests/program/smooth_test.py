@@ -15,7 +15,7 @@ import numpy as np
 
 from verb_case import PROGRAM, Case, parse
 
-SANITIZED = "-fsanitize" in os.environ.get("LINK", "")  # the flags that the build links with
+SANITIZED = "-fsanitize" in os.environ["LINK"]  # the flags that the build links with
 EPS = {np.float32: 2.0**-24, np.float64: 2.0**-50}  # rounding to f32 is exact to half an ulp, f64 to some
 RULES = ("none", "uniform", "others", "flip", "additive", "prior", "matrix")
 
