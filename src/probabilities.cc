@@ -15,11 +15,9 @@
 namespace labelsmooth {
 namespace {
 
-constexpr int64_t kPartElements = int64_t{1} << 14, kMostPartRows = int64_t{1} << 10;
+constexpr int64_t kPartElements = int64_t{1} << 16, kMostPartRows = int64_t{1} << 10;
 constexpr int64_t kBlockElements = int64_t{1} << 20;
 constexpr double kMin = std::numeric_limits<double>::min();
-
-int64_t part_rows(int64_t classes) { return std::clamp<int64_t>(kPartElements / classes, 1, kMostPartRows); }
 
 void widen_row(const Rows& rows, int64_t row, double* to) {
   with_storage(rows.dtype, [&]<class S>() {
@@ -49,53 +47,61 @@ class Blocks {
   Blocks(const Logits& logits, const Vector& labels, const ProbabilityOptions& options)
       : logits_(logits), labels_(labels), options_(options), kernels_(softmax_kernels()) {}
 
-  void fill(int64_t begin, const PartBody& part_body, ProbabilityBlock& block) const {
+  void fill(int64_t begin, const RowBody& row_body, ProbabilityBlock& block) const {
     block.begin = begin;
     const int64_t step = part_rows(block.classes);
     block.parts = (block.rows + step - 1) / step;
     parallel_for(block.parts, block.rows * block.classes, [&](int64_t first, int64_t last) {
+      std::vector<double> p(static_cast<size_t>(block.classes));
       for (int64_t part = first; part < last; ++part) {
-        const int64_t from = part * step, to = std::min(from + step, block.rows);
-        for (int64_t i = from; i < to; ++i) fill_row(block, i);
-        if (part_body) part_body(block, part, from, to);
+        for (int64_t i = part * step; i < std::min((part + 1) * step, block.rows); ++i) {
+          if (fill_row(block, i, p.data()) && row_body) row_body(block, part, i, p.data());
+        }
       }
     });
-    for (int64_t i = 0; i < block.rows; ++i) check_row(block, i);
+    for (int64_t i = 0; i < block.rows; ++i) {
+      if (block.counts(i) && std::isnan(block.nll[i])) refuse(begin + i);
+    }
   }
 
  private:
-  void fill_row(ProbabilityBlock& block, int64_t i) const {
+  // Returns whether the row counts and has a softmax; else its nll is NaN.
+  bool fill_row(ProbabilityBlock& block, int64_t i, double* p) const {
     const int64_t row = block.begin + i, label = labels_.label(row), classes = block.classes;
     block.label[i] = options_.ignore_index == label ? -1 : label;
     block.argmax[i] = -1;
-    if (!block.counts(i)) return;
-    double* p = block.p.data() + i * classes;
+    if (!block.counts(i)) return false;
     const SoftmaxSums sums = exps(row, p);
     const double ls = std::log1p(sums.tail);
     const bool on_top = sums.argmax == label;
     block.nll[i] = on_top ? ls : ls + options_.scale * (sums.max - logit(row, label));
     block.entropy[i] = ls - sums.tail_u / (1 + sums.tail);
     if (options_.probabilities) return take_given(block, i, p);
-    if (std::isnan(block.nll[i])) return;
+    if (std::isnan(block.nll[i])) return false;
     const double confidence = 1 / (1 + sums.tail), rest = sums.tail * confidence;
     const double of_label = on_top ? confidence : p[label] * confidence;
     p[label] = p[sums.argmax] = 0;
     const double others = kernels_.multiply(p, classes, confidence);
-    p[label] = of_label;
+    p[label] = block.of_label[i] = of_label;
     p[sums.argmax] = confidence;
     block.argmax[i] = sums.argmax;
     block.confidence[i] = confidence;
     block.brier[i] =
         on_top ? others + rest * rest : others + (1 - of_label) * (1 - of_label) + confidence * confidence;
     block.score[i] = rest >= kMin ? ls - std::log(sums.tail) : exact_score(row, sums.argmax);
+    return true;
   }
 
   // Where logarithms served, which may have made a tie: the row as it is.
-  void take_given(ProbabilityBlock& block, int64_t i, double* p) const {
+  bool take_given(ProbabilityBlock& block, int64_t i, double* p) const {
     const int64_t label = block.label[i];
     widen_row(logits_, block.begin + i, p);
+    if (!wrong_with(p, block.classes, logits_.dtype).empty()) {
+      block.nll[i] = std::numeric_limits<double>::quiet_NaN();
+      return false;
+    }
     const int64_t top = block.argmax[i] = std::max_element(p, p + block.classes) - p;
-    const double confidence = block.confidence[i] = p[top], of_label = p[label];
+    const double confidence = block.confidence[i] = p[top], of_label = block.of_label[i] = p[label];
     p[label] = p[top] = 0;
     double rest = 0;  // 1 - confidence
     for (int64_t k = 0; k < block.classes; ++k) rest += p[k];
@@ -105,6 +111,7 @@ class Blocks {
     if (top != label) rest += of_label;
     block.brier[i] = others + (1 - of_label) * (1 - of_label) + (top == label ? 0 : confidence * confidence);
     block.score[i] = -std::log(rest);
+    return true;
   }
 
   double logit(int64_t row, int64_t k) const {
@@ -141,19 +148,14 @@ class Blocks {
     return options_.scale * (logits_.real(row, top) - runner_up) - std::log(rest);
   }
 
-  void check_row(const ProbabilityBlock& block, int64_t i) const {
-    if (!block.counts(i)) return;
-    const int64_t row = block.begin + i;
+  [[noreturn]] void refuse(int64_t row) const {
+    std::string wrong = "holds NaN or +inf, or -inf alone; finite logits and some at -inf are allowed";
     if (options_.probabilities) {
-      const std::string wrong = wrong_with(block.p.data() + i * block.classes, block.classes, logits_.dtype);
-      if (!wrong.empty()) throw Error("logits", "row " + std::to_string(row) + ": " + wrong, row);
+      std::vector<double> p(static_cast<size_t>(logits_.classes));
+      widen_row(logits_, row, p.data());
+      wrong = wrong_with(p.data(), logits_.classes, logits_.dtype);
     }
-    if (std::isnan(block.nll[i])) {
-      throw Error("logits",
-                  "row " + std::to_string(row) +
-                      " holds NaN or +inf, or -inf alone; finite logits and some at -inf are allowed",
-                  row);
-    }
+    throw Error("logits", "row " + std::to_string(row) + (options_.probabilities ? ": " : " ") + wrong, row);
   }
 
   const Logits& logits_;
@@ -164,12 +166,13 @@ class Blocks {
 
 }  // namespace
 
+int64_t part_rows(int64_t classes) { return std::clamp<int64_t>(kPartElements / classes, 1, kMostPartRows); }
 int64_t block_parts(int64_t classes) {
   return std::max<int64_t>(threads(), kBlockElements / (part_rows(classes) * classes));
 }
 
 void for_each_block(const Logits& logits, const Vector& labels, const ProbabilityOptions& options,
-                    const std::function<void(const ProbabilityBlock&)>& body, const PartBody& part_body) {
+                    const std::function<void(const ProbabilityBlock&)>& body, const RowBody& row_body) {
   check_logits(logits, /*whole=*/true);
   if (logits.classes < 1) throw Error("logits", "no classes found, at least one is needed");
   Options loss;
@@ -183,12 +186,12 @@ void for_each_block(const Logits& logits, const Vector& labels, const Probabilit
   for (int64_t begin = 0; begin < logits.rows(); begin += most) {
     block.rows = std::min(most, logits.rows() - begin);
     block.classes = logits.classes;
-    block.p.resize(static_cast<size_t>(block.rows * logits.classes));
     block.label.resize(static_cast<size_t>(block.rows));
     block.argmax.resize(block.label.size());
-    for (auto* part : {&block.nll, &block.entropy, &block.brier, &block.confidence, &block.score})
+    for (auto* part :
+         {&block.nll, &block.entropy, &block.brier, &block.confidence, &block.of_label, &block.score})
       part->resize(block.label.size());
-    blocks.fill(begin, part_body, block);
+    blocks.fill(begin, row_body, block);
     body(block);
   }
 }

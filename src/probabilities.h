@@ -20,32 +20,34 @@ struct ProbabilityOptions {
 /// Some rows, in f64 whatever the logits' type. The vectors are reused from block to block.
 struct ProbabilityBlock {
   int64_t begin = 0, rows = 0, classes = 0, parts = 0;
-  std::vector<double> p;  // (rows, classes); of an ignored row unspecified
   // (rows,)
   std::vector<int64_t> label, argmax;  // argmax: the lowest index on ties; both -1 in an ignored row
   std::vector<double> nll, entropy;    // nats; nll +inf where the label's class is ruled out
   std::vector<double> brier;           // sum over the classes of (p_k - [k = label])^2
   std::vector<double> confidence;      // max p
+  std::vector<double> of_label;        // the label's p
   std::vector<double> score;           // -log(1 - confidence), exact where the confidence rounds to 1
 
   bool counts(int64_t row) const { return label[row] >= 0; }
   bool correct(int64_t row) const { return argmax[row] == label[row]; }
 };
 
-/// What a thread does with the rows [from, to) of a block as soon as it has made them, while they are in its
-/// cache; several do so side by side. Which rows make a part depends on the shape alone. A row that will be
-/// refused may hold anything.
-using PartBody = std::function<void(const ProbabilityBlock& block, int64_t part, int64_t from, int64_t to)>;
+/// What a thread does with p (classes,) of a counted row of the block as soon as it has made it, while it is
+/// in its cache. Rows of one part come in order and to one thread, parts side by side. Which rows make a part
+/// depends on the shape alone. A row that will be refused may hold anything, or not come.
+using RowBody =
+    std::function<void(const ProbabilityBlock& block, int64_t part, int64_t row, const double* p)>;
 
-/// The most parts of a block.
+/// The rows of a part, and the parts of a block, at most.
+int64_t part_rows(int64_t classes);
 int64_t block_parts(int64_t classes);
 
 /// Calls `body` with every block, in order, on this thread; the rows of a block are worked out by several.
-/// Each row's bits depend on that row alone. Memory: 8 MB, or a row for each thread where that is more.
+/// Each row's bits depend on that row alone. Memory: a row for each thread.
 /// Throws Error naming the argument and the row: a label outside [0, classes) that is not ignored; a counted
 /// row with NaN or +inf, or with -inf alone; of probabilities one that is negative or above 1, or a row whose
 /// sum is not 1 within 1e-4 (f16 1e-3, bf16 8e-3: their rounding).
 void for_each_block(const Logits& logits, const Vector& labels, const ProbabilityOptions& options,
-                    const std::function<void(const ProbabilityBlock&)>& body, const PartBody& part_body = {});
+                    const std::function<void(const ProbabilityBlock&)>& body, const RowBody& row_body = {});
 
 }  // namespace labelsmooth

@@ -139,14 +139,20 @@ inline int64_t AddBelow(const double* x, int64_t n, double limit, double* sums, 
       }
     }
   };
-  while (k + lanes <= n) {
-    const auto value = hn::LoadU(d, x + k);
-    if (HWY_UNLIKELY(!hn::AllTrue(d, hn::Lt(value, most)))) {
-      add_each(k + lanes);
+  constexpr int64_t kUnroll = 4;  // few are large: one branch for as many vectors
+  while (k + kUnroll * lanes <= n) {
+    hn::Vec<Doubles> value[kUnroll];
+    auto greatest = hn::Zero(d);
+    for (int64_t i = 0; i < kUnroll; ++i) {
+      value[i] = hn::LoadU(d, x + k + i * lanes);
+      greatest = hn::Max(greatest, value[i]);
+    }
+    if (HWY_UNLIKELY(!hn::AllTrue(d, hn::Lt(greatest, most)))) {
+      add_each(k + kUnroll * lanes);
       continue;
     }
-    hn::StoreU(hn::Add(hn::LoadU(d, sums + k), value), d, sums + k);
-    k += lanes;
+    for (int64_t i = 0; i < kUnroll; ++i, k += lanes)
+      hn::StoreU(hn::Add(hn::LoadU(d, sums + k), value[i]), d, sums + k);
   }
   add_each(n);
   return found;

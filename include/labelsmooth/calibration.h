@@ -2,9 +2,9 @@
 // Calibration of a model's confidences: statistics that add up over shards, and the temperature.
 //
 //   CalibrationStats stats;
-//   stats.add({z, rows, classes}, labels);                   // any number of times, on any number of
-//   machines all_reduce_sum(flat = stats.flat());                     // MPI, torch.distributed, Spark, Ray:
-//   a plain sum double ece = CalibrationStats::from_flat(flat).ece(15);
+//   stats.add({z, rows, classes}, labels);  // any number of times, on any number of machines
+//   all_reduce_sum(flat = stats.flat());    // MPI, torch.distributed, Spark, Ray: a plain sum
+//   double ece = CalibrationStats::from_flat(flat).ece(15);
 //
 // The confidence of a row is its largest probability (top-label calibration), its prediction the class that
 // has it, the lowest index on ties. All in f64, whatever the logits' type.

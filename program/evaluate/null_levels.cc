@@ -140,27 +140,32 @@ int64_t redraws_at_once(int64_t classes, int bins) {
 }
 
 /// Of a block: each row's cumulative probabilities, and the bin of each probability.
-struct Prepared {
-  std::vector<double> cumulative;
-  std::vector<uint16_t> bin;
-};
+class Prepared {
+ public:
+  Prepared(int64_t rows, int64_t classes, const Binning& binning)
+      : classes_(classes),
+        binning_(binning),
+        cumulative_(static_cast<size_t>(rows * classes)),
+        bin_(cumulative_.size()) {}
 
-void prepare(const ProbabilityBlock& block, const Binning& binning, Prepared& prepared) {
-  const int64_t size = block.rows * block.classes;
-  prepared.cumulative.resize(static_cast<size_t>(size));
-  prepared.bin.resize(static_cast<size_t>(size));
-  const double edge = 1.0 / binning.bins;  // most probabilities lie below
-  parallel_for(block.rows, size, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      double sum = 0;
-      for (int64_t k = i * block.classes; k < (i + 1) * block.classes; ++k) {
-        prepared.cumulative[k] = sum += block.p[k];
-        const int bin = block.p[k] < edge ? 0 : bin_of(block.p[k], binning.bins, binning.edges);
-        prepared.bin[k] = static_cast<uint16_t>(bin);
-      }
+  void take(int64_t row, const double* p) {
+    const double edge = 1.0 / binning_.bins;  // most probabilities lie below
+    double sum = 0;
+    for (int64_t k = 0; k < classes_; ++k) {
+      cumulative_[row * classes_ + k] = sum += p[k];
+      const int bin = p[k] < edge ? 0 : bin_of(p[k], binning_.bins, binning_.edges);
+      bin_[row * classes_ + k] = static_cast<uint16_t>(bin);
     }
-  });
-}
+  }
+  const double* cumulative(int64_t row) const { return &cumulative_[row * classes_]; }
+  const uint16_t* bin(int64_t row) const { return &bin_[row * classes_]; }
+
+ private:
+  int64_t classes_;
+  const Binning& binning_;
+  std::vector<double> cumulative_;
+  std::vector<uint16_t> bin_;
+};
 
 }  // namespace
 
@@ -176,28 +181,31 @@ Null classwise_null(const Logits& logits, const Vector& labels, const Probabilit
   const int64_t at_once = std::min<int64_t>(redraws_at_once(classes, binning.bins), (redraws + 3) / 4 * 4);
   std::vector<uint32_t> counts(static_cast<size_t>(at_once * cells));
   std::vector<double> drawn(redraws);
-  Prepared prepared;
+  Prepared prepared(std::min(logits.rows(), block_parts(classes) * part_rows(classes)), classes, binning);
   for (int64_t first = 0; first < redraws; first += at_once) {
     std::fill(counts.begin(), counts.end(), 0);
-    for_each_block(logits, labels, options, [&](const ProbabilityBlock& block) {
-      prepare(block, binning, prepared);
+    const auto prepare = [&](const ProbabilityBlock&, int64_t, int64_t row, const double* p) {
+      prepared.take(row, p);
+    };
+    const auto redraw = [&](const ProbabilityBlock& block) {
       parallel_for(at_once / 4, block.rows * at_once, [&](int64_t begin, int64_t end) {
         for (int64_t quad = begin; quad < end; ++quad) {
           for (int64_t i = 0; i < block.rows; ++i) {
             if (!block.counts(i)) continue;
-            const double* sums = prepared.cumulative.data() + i * classes;
+            const double* sums = prepared.cumulative(i);
             const auto number = static_cast<uint32_t>(first / 4 + quad);
             const Draw random = draw(seed, Stream::label_classes, number, block.begin + i);
             for (int w = 0; w < 4; ++w) {
               const double u = random.uniform(w) * sums[classes - 1];
               const int64_t k = std::upper_bound(sums, sums + classes - 1, u) - sums;
-              ++counts[(4 * quad + w) * cells + k * binning.bins + prepared.bin[i * classes + k]];
+              ++counts[(4 * quad + w) * cells + k * binning.bins + prepared.bin(i)[k]];
             }
           }
         }
       });
       progress.add(static_cast<double>(block.rows));
-    });
+    };
+    for_each_block(logits, labels, options, redraw, prepare);
     for (int64_t r = first; r < std::min<int64_t>(first + at_once, redraws); ++r) {
       double sum = 0;
       for (int64_t cell = 0; cell < cells; ++cell)

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "evaluate/observations.h"
 
-#include <cmath>  // std::abs, std::isinf
+#include <algorithm>  // std::fill
+#include <cmath>      // std::abs, std::isinf
+#include <span>       // std::span
 
 #include "softmax.h"
 
@@ -41,26 +43,21 @@ class CellSums {
       : binning_(binning),
         cells_(cells),
         first_(classes),
-        parts_(block_parts(classes)),
+        parts_(block_parts(classes), Part{first_, {}, std::vector<int64_t>(classes)}),
         kernels_(softmax_kernels()) {}
 
-  void add_part(const ProbabilityBlock& block, int64_t part, int64_t from, int64_t to) {
+  void add_row(int64_t part, const double* p) {
     Part& sums = parts_[part];
-    sums.first.assign(block.classes, 0);
-    sums.large.clear();
-    sums.found.resize(block.classes);
-    for (int64_t i = from; i < to; ++i) {
-      if (!block.counts(i)) continue;
-      const double* p = block.p.data() + i * block.classes;
-      const int64_t count =
-          kernels_.add_below(p, block.classes, 1.0 / binning_.bins, sums.first.data(), sums.found.data());
-      for (int64_t j = 0; j < count; ++j) sums.large.push_back({sums.found[j], p[sums.found[j]]});
-    }
+    const int64_t count = kernels_.add_below(p, static_cast<int64_t>(first_.size()), 1.0 / binning_.bins,
+                                             sums.first.data(), sums.found.data());
+    for (int64_t j = 0; j < count; ++j) sums.large.push_back({sums.found[j], p[sums.found[j]]});
   }
   void join(int64_t parts) {
-    for (int64_t part = 0; part < parts; ++part) {
-      for (size_t k = 0; k < first_.size(); ++k) first_[k] += parts_[part].first[k];
-      for (const auto [k, p] : parts_[part].large) at(k, bin_of(p, binning_.bins, binning_.edges)) += p;
+    for (Part& part : std::span(parts_).first(parts)) {
+      for (size_t k = 0; k < first_.size(); ++k) first_[k] += part.first[k];
+      for (const auto [k, p] : part.large) at(k, bin_of(p, binning_.bins, binning_.edges)) += p;
+      std::fill(part.first.begin(), part.first.end(), 0.0);
+      part.large.clear();
     }
   }
   void finish() {
@@ -90,7 +87,7 @@ void add_labels(const ProbabilityBlock& block, const Binning& binning, ClassCell
   for (int64_t i = 0; i < block.rows; ++i) {
     if (!block.counts(i)) continue;
     const int64_t label = block.label[i];
-    const int bin = bin_of(block.p[i * block.classes + label], binning.bins, binning.edges);
+    const int bin = bin_of(block.of_label[i], binning.bins, binning.edges);
     cells.labels[label * binning.bins + bin] += 1;
   }
 }
@@ -119,9 +116,7 @@ Observations observe(const Logits& logits, const Vector& labels, const Probabili
         add_labels(block, binning, seen.cells);
         progress.add(static_cast<double>(block.rows));
       },
-      [&](const ProbabilityBlock& block, int64_t part, int64_t from, int64_t to) {
-        cells.add_part(block, part, from, to);
-      });
+      [&](const ProbabilityBlock&, int64_t part, int64_t, const double* p) { cells.add_row(part, p); });
   cells.finish();
   return seen;
 }
