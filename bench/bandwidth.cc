@@ -62,7 +62,7 @@ HWY_EXPORT(Streaming);
 HWY_EXPORT(Plain);
 HWY_EXPORT(Sum);
 
-// A multiple of four of any CPU's vectors. What is left past the last page, at most 0.1 %, is not moved.
+// A multiple of four of any CPU's vectors. What is left past the last page, at most 1 %, is not moved.
 constexpr int64_t kPage = 4096;
 
 // body(offset, bytes) for each thread's share.

@@ -41,7 +41,7 @@ def run_program(program: str, options: list[str]) -> dict[str, Any]:
         return json.loads(measured)
 
 
-def row(benchmark: dict[str, Any]) -> Row:
+def row_of(benchmark: dict[str, Any]) -> Row:
     name, dtype, shape, threads = benchmark["name"].split("/")[:4]
     ratios = {
         over: {"median": benchmark[over], "min": benchmark[f"{over}_min"], "max": benchmark[f"{over}_max"]}
@@ -151,7 +151,7 @@ def main() -> None:
 
     measured = run_program(options.program, others)
     context = measured["context"]
-    rows = [row(benchmark) for benchmark in measured["benchmarks"]]
+    rows = [row_of(benchmark) for benchmark in measured["benchmarks"]]
     if importlib.util.find_spec("labelsmooth"):
         add_peers(rows, f"--batch-bytes={context['batch_bytes']}", *["--only=torch-eager"] * options.quick)
     progress("")

@@ -7,6 +7,7 @@
 #include <cmath>      // std::abs, std::exp, std::isfinite, std::isinf, std::log1p, std::tanh
 #include <cstdint>    // int64_t
 #include <limits>     // std::numeric_limits
+#include <utility>    // std::exchange
 #include <vector>     // std::vector
 
 #include "kernels.h"
@@ -51,33 +52,30 @@ class Chunks {
     half_in_place_ = plain && !z_in_place_ && std::is_same_v<T, float> && !problem.is_dense() && !v_of_row_;
   }
 
-  /// Room for one chunk of a row.
-  struct Scratch {
+  /// Room for one chunk of a row. A thread keeps it for its next call: fresh pages take longer than a row.
+  struct Buffers {
     std::vector<T> z, v, t, dz, exps;
     std::vector<Piece<T>> pieces;
-    bool keeps = false;  // exps of kept_row
+  };
+  /// A thread's own, for one call.
+  struct Scratch {
+    Buffers* buffers = nullptr;
+    const Gradient* dlogits = nullptr;  // where the gradient is made in place
+    bool keeps = false;                 // the exps of a row, from its sums to its gradient
     KeptExps<T> kept = {};
     int64_t kept_row = -1;
-    const Gradient* dlogits = nullptr;
   };
-  /// This thread's own, until it asks again. It stays for the next call: fresh pages take longer than a row.
-  Scratch& scratch(const Gradient* dlogits = nullptr, bool accumulate = false) const {
-    const auto size = static_cast<size_t>(std::min(kChunk, logits_.classes));
-    const bool dense = problem_.is_dense(),
-               direct = dlogits != nullptr && writes_in_place(*dlogits, accumulate);
-    thread_local Scratch scratch;
-    const auto make_room = [](auto& room, size_t wanted) {
-      if (room.size() < wanted) room.resize(wanted);
-    };
-    make_room(scratch.v, v_of_row_ ? size : 0);
-    make_room(scratch.t, dense ? size : 0);
-    make_room(scratch.dz, dlogits == nullptr || direct ? 0 : size);
+  Scratch scratch(const Gradient* dlogits = nullptr, bool accumulate = false) const {
+    Scratch scratch;
+    scratch.buffers = &buffers();
+    const bool direct = dlogits != nullptr && writes_in_place(*dlogits, accumulate);
+    const int64_t size = std::min(kChunk, logits_.classes);
+    if (!z_in_place_) make_room(scratch.buffers->z, size);
+    if (v_of_row_) make_room(scratch.buffers->v, size);
+    if (problem_.is_dense()) make_room(scratch.buffers->t, size);
+    if (dlogits != nullptr && !direct) make_room(scratch.buffers->dz, size);
     // Rows of more chunks would not find their exps in cache again.
     scratch.keeps = dlogits != nullptr && chunks_.size() == 1 && options_.entropy_penalty == 0;
-    make_room(scratch.exps, scratch.keeps ? size : 0);
-    make_room(scratch.pieces, scratch.keeps ? size / 16 + 2 : 0);
-    scratch.kept = {scratch.exps.data(), scratch.pieces.data(), 0};
-    scratch.kept_row = -1;
     scratch.dlogits = direct ? dlogits : nullptr;
     return scratch;
   }
@@ -103,7 +101,7 @@ class Chunks {
     for (const Chunk& chunk : chunks_) {
       if (zero && accumulate) break;
       const Written dz = direct ? Written{address(dlogits, row, chunk), dlogits.dtype}
-                                : Written{scratch.dz.data(), dtype_of<T>()};
+                                : Written{scratch.buffers->dz.data(), dtype_of<T>()};
       if (zero) {
         dz.fill(chunk.size(), 0);
       } else if (!std::isfinite(summary.max)) {
@@ -111,7 +109,7 @@ class Chunks {
       } else {
         differentiate(row, summary, factor, chunk, scratch, dz);
       }
-      if (!direct) write(row, chunk, scratch.dz.data(), dlogits, accumulate);
+      if (!direct) write(row, chunk, scratch.buffers->dz.data(), dlogits, accumulate);
     }
     if (!accumulate) clear_padding(row.index, dlogits);
   }
@@ -163,6 +161,20 @@ class Chunks {
       body(values());
     }
   };
+  static Buffers& buffers() {
+    // While the process exits, calls may come after the destruction of thread_locals: theirs stay.
+    thread_local Buffers* buffers = nullptr;
+    struct Owner {
+      ~Owner() { delete std::exchange(buffers, nullptr); }
+    };
+    thread_local Owner owner;
+    if (buffers == nullptr) buffers = new Buffers;
+    return *buffers;
+  }
+  template <class Value>
+  static void make_room(std::vector<Value>& room, int64_t size) {
+    if (room.size() < static_cast<size_t>(size)) room.resize(static_cast<size_t>(size));
+  }
   void* address(const Gradient& dlogits, const Row& row, const Chunk& chunk) const {
     return static_cast<char*>(dlogits.data) + dlogits.index(row.index, chunk.begin - logits_.class_begin) *
                                                   static_cast<int64_t>(size_bytes(dlogits.dtype));
@@ -180,10 +192,16 @@ class Chunks {
   };
 
   RowSummary summarize(const Row& row, const Chunk& chunk, bool entropy, Scratch& scratch) const {
-    const ChunkLogits z = logits_of(row, chunk, half_in_place_, scratch.z);
-    const PriorPart prior = lay_prior(row, chunk, z, scratch.v.data());
+    Buffers& room = *scratch.buffers;
+    const ChunkLogits z = logits_of(row, chunk, half_in_place_, room.z.data());
+    const PriorPart prior = lay_prior(row, chunk, z, room.v.data());
     ChunkSums sums;
     const bool keeps = scratch.keeps && !entropy;
+    if (keeps) {
+      make_room(room.exps, chunk.size());
+      make_room(room.pieces, chunk.size() / 16 + 2);
+      scratch.kept = {room.exps.data(), room.pieces.data(), 0};
+    }
     const Gradient* dlogits = scratch.dlogits;
     const auto* ahead =
         static_cast<const char*>(dlogits == nullptr ? nullptr : address(*dlogits, row, chunk));
@@ -201,7 +219,7 @@ class Chunks {
     part.argmax = chunk.begin + sums.argmax;
     part.classes = chunk.size();
     if (problem_.is_dense()) {
-      add_dense_labels(row, chunk, z.values(), scratch.t.data(), part);
+      add_dense_labels(row, chunk, z.values(), room.t.data(), part);
       return part;
     }
     for (const auto [label, share] : row.shares()) {
@@ -223,17 +241,15 @@ class Chunks {
   // ---- laying a chunk of a row ----
 
   // As they lie in memory where that is T, or a half and `halves` may stay.
-  ChunkLogits logits_of(const Row& row, const Chunk& chunk, bool halves, std::vector<T>& scratch) const {
+  ChunkLogits logits_of(const Row& row, const Chunk& chunk, bool halves, T* scratch) const {
     const int64_t first = chunk.begin - logits_.class_begin;
     if (z_in_place_ || halves) {
       const int64_t offset =
           logits_.index(row.index, first) * static_cast<int64_t>(size_bytes(logits_.dtype));
       return {static_cast<const char*>(logits_.data) + offset, logits_.dtype};
     }
-    const auto size = static_cast<size_t>(std::min(kChunk, logits_.classes));
-    if (scratch.size() < size) scratch.resize(size);
-    lay_logits(row, chunk, scratch.data());
-    return {scratch.data(), dtype_of<T>()};
+    lay_logits(row, chunk, scratch);
+    return {scratch, dtype_of<T>()};
   }
   void lay_logits(const Row& row, const Chunk& chunk, T* scratch) const {
     const int64_t first = chunk.begin - logits_.class_begin;
@@ -361,19 +377,20 @@ class Chunks {
 
   void differentiate(const Row& row, const RowSummary& summary, double factor, const Chunk& chunk,
                      Scratch& scratch, const Written& dz) const {
+    Buffers& room = *scratch.buffers;
     const Coefficients c = coefficients(problem_, summary, row);
-    const ChunkLogits z = logits_of(row, chunk, half_in_place_ && dz.storage == logits_.dtype, scratch.z);
-    const PriorPart prior = lay_prior(row, chunk, z, scratch.v.data());
+    const ChunkLogits z = logits_of(row, chunk, half_in_place_ && dz.storage == logits_.dtype, room.z.data());
+    const PriorPart prior = lay_prior(row, chunk, z, room.v.data());
     const bool dense = problem_.is_dense();
-    if (dense) lay_dense(row, chunk, scratch.t.data());
+    if (dense) lay_dense(row, chunk, room.t.data());
     // Taken before dz, which may be z, is written.
-    const Elements elements = exact_elements(row, summary, chunk, z, prior, scratch.t.data());
+    const Elements elements = exact_elements(row, summary, chunk, z, prior, room.t.data());
 
     const double b = c.b + c.suppression, share = factor / (1 + summary.tail);
-    if (dense) add_prior(c.a, b, prior, chunk, scratch.t.data());
+    if (dense) add_prior(c.a, b, prior, chunk, room.t.data());
     const GradientFactors factors = {share * (c.q + modifier_slope(summary, 0)),
                                      share * options_.entropy_penalty, dense ? factor : factor * b};
-    const T* v = dense ? scratch.t.data() : prior.v;
+    const T* v = dense ? room.t.data() : prior.v;
     if (scratch.kept_row == row.index) {
       kernels_.chunk(dz.storage).gradient_of_kept(scratch.kept, summary.max, factors, v, dz.data);
     } else {

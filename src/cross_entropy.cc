@@ -137,7 +137,7 @@ Totals run_rows(const Problem& problem, const Chunks<T>& chunks, const Outputs& 
   };
   return sum_groups<Totals>(
       problem.rows, group_rows(problem), problem.rows * problem.classes,
-      [&]() -> auto& { return chunks.scratch(out.dlogits, out.upstream.accumulate); }, run_group);
+      [&] { return chunks.scratch(out.dlogits, out.upstream.accumulate); }, run_group);
 }
 
 // A row that tiles leave to the chunks.
@@ -183,7 +183,7 @@ Totals run_tiles(const Problem& problem, const Logits& logits, const Chunks<T>& 
     tiles.load(tile, entropy, out.dlogits, scratch);
     if (!summaries.empty()) tiles.take(summaries, scratch);
     const auto summary_of = [&](const Row& row) {
-      return summaries.empty() ? chunks.summarize(row, entropy, *scratch.chunk) : summaries[row.index];
+      return summaries.empty() ? chunks.summarize(row, entropy, scratch.chunk) : summaries[row.index];
     };
     std::vector<Irregular> irregular;
     const Totals totals = finish_tile(problem, scratch.begin, scratch.n, chunks.prior_mass(), out.parts,
@@ -212,7 +212,7 @@ void summarize_tiles(const Problem& problem, const Logits& logits, const Chunks<
         const int64_t row = scratch.begin + i;
         summaries[row] = is_regular(*scratch.rows, i)
                              ? tiles.summary(*scratch.rows, i)
-                             : chunks.summarize(problem.row(row), true, *scratch.chunk);
+                             : chunks.summarize(problem.row(row), true, scratch.chunk);
       }
     }
   });
@@ -241,7 +241,8 @@ Totals finish_rows(const Problem& problem, std::span<const RowSummary> summaries
   return sum_groups<Totals>(problem.rows, group_rows(problem), problem.rows, [] { return 0; }, finish_group);
 }
 
-// The arithmetic and the groups of run_tiles, so that a loss does not tell in how many calls it was made.
+// The arithmetic and the groups of run_tiles, so that a loss of so few classes does not tell in how many
+// calls it was made.
 Totals finish_tiles(const Problem& problem, std::span<const RowSummary> summaries, const Parts& parts) {
   const auto first =
       std::find_if(summaries.begin(), summaries.end(), [](const auto& one) { return one.classes > 0; });
@@ -326,7 +327,7 @@ void summarize(const Logits& logits, const Target& target, const Options& option
       return;
     }
     parallel_for(problem.rows, elements, [&](int64_t begin, int64_t end) {
-      auto& scratch = chunks.scratch();
+      auto scratch = chunks.scratch();
       for (int64_t row = begin; row < end; ++row) {
         summaries[row] = chunks.summarize(problem.row(row), /*entropy=*/true, scratch);
       }
@@ -369,7 +370,7 @@ void gradient(const Logits& logits, const Target& target, std::span<const RowSum
       return;
     }
     parallel_for(problem.rows, elements, [&](int64_t begin, int64_t end) {
-      auto& scratch = chunks.scratch(&dlogits, upstream.accumulate);
+      auto scratch = chunks.scratch(&dlogits, upstream.accumulate);
       for (int64_t index = begin; index < end; ++index) {
         const Row row = problem.row(index);
         chunks.gradient(row, summaries[index], problem.factor(upstream, row), dlogits, upstream.accumulate,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// exp of x <= 0, the only exp the loss needs.
+// exp of x <= 2, the only exp the loss needs: x is z - max, or z - a reference that is a little less.
 
 // Re-included once per instruction set, hence the toggling guard (Highway's convention).
 #if defined(LABELSMOOTH_EXP_INL_H) == defined(HWY_TARGET_TOGGLE)
@@ -40,11 +40,11 @@ struct ExpConstants<double> {
                                      0x1.af632ad6abee8p-26};  // 7.7e-18
 };
 
-// Valid lane types: float, double. Valid range: [-inf, 0], and NaN, which stays NaN.
+// Valid lane types: float, double. Valid range: [-inf, 2], and NaN, which stays NaN; above, any value.
 // Max error: 1.5 ulp; 0 where the result would be subnormal, so that flush-to-zero changes nothing.
 // Highway's own Exp is not used: it maps NaN to 0, which would turn a diverged model into a finite loss.
 template <class D, class V = hn::Vec<D>>
-HWY_INLINE V ExpNonPositive(D d, V x) {
+HWY_INLINE V BoundedExp(D d, V x) {
   using T = hn::TFromD<D>;
   using C = ExpConstants<T>;
   const V magic = hn::Set(d, C::kMagic);

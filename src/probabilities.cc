@@ -15,9 +15,14 @@
 namespace labelsmooth {
 namespace {
 
-constexpr int64_t kPartElements = int64_t{1} << 16, kMostPartRows = int64_t{1} << 10;
-constexpr int64_t kBlockElements = int64_t{1} << 20;
+// Of a part, and of a block that has no thread without a part.
+constexpr int64_t kPartElements = int64_t{1} << 16, kPartRows = int64_t{1} << 10;
+constexpr int64_t kBlockElements = int64_t{1} << 20, kBlockRows = int64_t{1} << 16;
 constexpr double kMin = std::numeric_limits<double>::min();
+
+int64_t part_rows(int64_t classes) {
+  return std::clamp<int64_t>(kPartElements / std::max<int64_t>(classes, 1), 1, kPartRows);
+}
 
 void widen_row(const Rows& rows, int64_t row, double* to) {
   with_storage(rows.dtype, [&]<class S>() {
@@ -55,7 +60,7 @@ class Blocks {
       std::vector<double> p(static_cast<size_t>(block.classes));
       for (int64_t part = first; part < last; ++part) {
         for (int64_t i = part * step; i < std::min((part + 1) * step, block.rows); ++i) {
-          if (fill_row(block, i, p.data()) && row_body) row_body(block, part, i, p.data());
+          if (fill_row(block, i, p.data()) && row_body) row_body(part, i, p.data());
         }
       }
     });
@@ -65,7 +70,7 @@ class Blocks {
   }
 
  private:
-  // Returns whether the row counts and has a softmax; else its nll is NaN.
+  // Returns whether the row counts and has a softmax; the nll of one that counts and has none is NaN.
   bool fill_row(ProbabilityBlock& block, int64_t i, double* p) const {
     const int64_t row = block.begin + i, label = labels_.label(row), classes = block.classes;
     block.label[i] = options_.ignore_index == label ? -1 : label;
@@ -166,9 +171,14 @@ class Blocks {
 
 }  // namespace
 
-int64_t part_rows(int64_t classes) { return std::clamp<int64_t>(kPartElements / classes, 1, kMostPartRows); }
-int64_t block_parts(int64_t classes) {
-  return std::max<int64_t>(threads(), kBlockElements / (part_rows(classes) * classes));
+int64_t block_rows(const Logits& logits) {
+  const int64_t step = part_rows(logits.classes);
+  const int64_t wanted = std::min(kBlockElements / std::max<int64_t>(logits.classes, 1), kBlockRows);
+  return std::min(logits.rows(), std::max<int64_t>(threads(), wanted / step) * step);
+}
+int64_t block_parts(const Logits& logits) {
+  const int64_t step = part_rows(logits.classes);
+  return (block_rows(logits) + step - 1) / step;
 }
 
 void for_each_block(const Logits& logits, const Vector& labels, const ProbabilityOptions& options,
@@ -180,7 +190,7 @@ void for_each_block(const Logits& logits, const Vector& labels, const Probabilit
   loss.scale = options.scale;
   check_target(labels, logits.rows(), logits.classes, loss, &logits);  // names the row among all rows
 
-  const int64_t most = block_parts(logits.classes) * part_rows(logits.classes);
+  const int64_t most = block_rows(logits);
   const Blocks blocks(logits, labels, options);
   ProbabilityBlock block;
   for (int64_t begin = 0; begin < logits.rows(); begin += most) {

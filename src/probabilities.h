@@ -34,16 +34,15 @@ struct ProbabilityBlock {
 
 /// What a thread does with p (classes,) of a counted row of the block as soon as it has made it, while it is
 /// in its cache. Rows of one part come in order and to one thread, parts side by side. Which rows make a part
-/// depends on the shape alone. A row that will be refused may hold anything, or not come.
-using RowBody =
-    std::function<void(const ProbabilityBlock& block, int64_t part, int64_t row, const double* p)>;
+/// depends on the shape alone. A row that will be refused does not come.
+using RowBody = std::function<void(int64_t part, int64_t row, const double* p)>;
 
-/// The rows of a part, and the parts of a block, at most.
-int64_t part_rows(int64_t classes);
-int64_t block_parts(int64_t classes);
+/// The most rows and parts of a block of these logits, on threads() threads.
+int64_t block_rows(const Logits& logits);
+int64_t block_parts(const Logits& logits);
 
 /// Calls `body` with every block, in order, on this thread; the rows of a block are worked out by several.
-/// Each row's bits depend on that row alone. Memory: a row for each thread.
+/// Each row's bits depend on that row alone. Memory: 4 MB for a block, and a row for each thread.
 /// Throws Error naming the argument and the row: a label outside [0, classes) that is not ignored; a counted
 /// row with NaN or +inf, or with -inf alone; of probabilities one that is negative or above 1, or a row whose
 /// sum is not 1 within 1e-4 (f16 1e-3, bf16 8e-3: their rounding).

@@ -71,14 +71,14 @@ struct BlockSums {
   // Returns exp(x).
   HWY_INLINE V Add(D d, V z, V x, V v) {
     AddLinear(d, z, x, v);
-    const V e = ExpNonPositive(d, x);
+    const V e = BoundedExp(d, x);
     AddExp(d, x, e);
     return e;
   }
   // Only tail has to leave out the argmax and the lanes past the end: x is 0 there.
   HWY_INLINE V AddSome(D d, V z, V x, V v, hn::Mask<D> in_tail) {
     AddLinear(d, z, x, v);
-    const V e = ExpNonPositive(d, x);
+    const V e = BoundedExp(d, x);
     AddExp(d, x, hn::IfThenElseZero(in_tail, e));
     return e;
   }
@@ -143,7 +143,8 @@ HWY_INLINE T Largest(D d, const S* z, int64_t n, int64_t* place) {
     auto most = hn::Set(d, lowest);
     int64_t i = begin;
     for (; i + lanes <= end; i += lanes) most = hn::Max(most, LoadAs(d, z + i));
-    if (i < end) most = hn::Max(most, LoadPart(d, z + i, end - i, lowest));
+    // Again what a whole vector holds before the end: no larger, and no copy of a few.
+    if (i < end) most = hn::Max(most, n < lanes ? LoadPart(d, z + i, n, lowest) : LoadAs(d, z + n - lanes));
     if (hn::AllFalse(d, hn::Gt(most, hn::Set(d, largest)))) continue;  // a reduction per rise, not per block
     largest = hn::GetLane(hn::MaxOfLanes(d, most));
     block = begin;
@@ -337,7 +338,7 @@ class ChunkSummary {
     if (left_out > -kInf) {
       const double x = static_cast<double>(left_out) - static_cast<double>(max_), e = std::exp(x);
       tail_ += e;
-      tail_z_ += e == 0 ? 0 : x * e;
+      if constexpr (kEntropy) tail_z_ += e == 0 ? 0 : x * e;
     }
     if constexpr (kKeep) kept_->pieces[kept_->count++] = {n_, reference_};
     result = {max_, tail_, tail_z_, prior_dot_, argmax};
@@ -416,7 +417,7 @@ HWY_INLINE void DifferentiateChunk(const S* z, int64_t n, double max, const Grad
     const V x = hn::Sub(logit, vmax);
     // Where exp(x) is 0, x may be -inf: bound x so that the product is 0 too.
     const V bounded = hn::Max(x, hn::Set(d, 2 * ExpConstants<T>::kLeast));
-    return Term<V>{ExpNonPositive(d, x), kEntropy ? hn::MulAdd(bounded, x_factor, p_factor) : p_factor};
+    return Term<V>{BoundedExp(d, x), kEntropy ? hn::MulAdd(bounded, x_factor, p_factor) : p_factor};
   };
   WriteGradient(
       0, n, factors.prior, v, dz, [&](int64_t i) HWY_ATTR { return term_of(LoadAs(d, z + i)); },

@@ -63,7 +63,7 @@ void Exps(const T* z, int64_t n, double scale, double* e, SoftmaxSums& sums) {
 
   auto tail = hn::Zero(d), tail_u = hn::Zero(d);
   ForEachVector(d, z, n, max, scale, [&](int64_t i, auto u, auto present) {
-    auto value = ExpNonPositive(d, u);
+    auto value = BoundedExp(d, u);
     if (HWY_LIKELY(i + lanes <= n)) {
       hn::StoreU(value, d, e + i);
     } else {
@@ -92,7 +92,7 @@ void Moments(const T* z, int64_t n, double scale, SoftmaxMoments& moments) {
   if (!std::isfinite(max)) return;
   auto sum = hn::Zero(d), first = sum, second = sum, third = sum;
   ForEachVector(d, z, n, max, scale, [&](int64_t, auto u, auto present) {
-    const auto x = Bounded(d, u), e = hn::IfThenElseZero(present, ExpNonPositive(d, u));
+    const auto x = Bounded(d, u), e = hn::IfThenElseZero(present, BoundedExp(d, u));
     const auto xe = hn::Mul(x, e), xxe = hn::Mul(x, xe);
     sum = hn::Add(sum, e);
     first = hn::Add(first, xe);

@@ -244,7 +244,7 @@ HWY_INLINE void SumTile(T* HWY_RESTRICT tile, int64_t n, int64_t classes, int64_
       const int64_t end = std::min(classes, begin + kBlockTerms);
       for (int64_t k = begin; k < end; ++k) {
         const auto x = hn::Sub(hn::Load(d, tile + k * width + row), max);
-        const auto e = ExpNonPositive(d, x);
+        const auto e = BoundedExp(d, x);
         hn::Store(e, d, tile + k * width + row);
         for (int i = 0; i < 2; ++i)
           hwy::Prefetch(ahead[i].from + row * ahead[i].row_step + k * ahead[i].class_step);

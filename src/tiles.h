@@ -99,21 +99,17 @@ class Tiles {
         chunks_(chunks),
         kernels_(kernels().of<T>().tile),
         facts_(problem, upstream, chunks.prior_norm()),
-        width_(tile_width(logits.classes)) {
-    // Rows of one stride, and how many of them make tiles.
-    span_ = logits.inner == 1 ? logits.outer : logits.inner;
-    stride_ = stride(logits);
-    per_span_ = (span_ + width_ - 1) / width_;
-  }
+        width_(tile_width(logits.classes)),
+        span_(logits.inner == 1 ? logits.outer : logits.inner) {}
 
-  int64_t count() const { return span_ == 0 ? 0 : problem_.rows / span_ * per_span_; }
+  int64_t count() const { return (problem_.rows + width_ - 1) / width_; }
 
   /// Room for one tile; each thread has its own.
   struct Scratch {
     std::unique_ptr<TileRows<T>> rows = std::make_unique<TileRows<T>>();
     hwy::AlignedFreeUniquePtr<T[]> tile;
     std::vector<T> row;  // one gradient
-    typename Chunks<T>::Scratch* chunk = nullptr;
+    typename Chunks<T>::Scratch chunk;
     int64_t begin = 0, n = 0;  // the rows in the tile
   };
   Scratch scratch() const {
@@ -123,21 +119,21 @@ class Tiles {
     if (!scratch.tile) throw std::bad_alloc();
     std::fill_n(scratch.tile.get(), size, T{0});
     scratch.row.resize(static_cast<size_t>(logits_.classes));
-    scratch.chunk = &chunks_.scratch();
+    scratch.chunk = chunks_.scratch();
     facts_.start(*scratch.rows);
     return scratch;
   }
 
   /// Sums of a tile's rows, and exp(z - max). `dlogits`, where given, will be written.
   void load(int64_t tile, bool entropy, const Gradient* dlogits, Scratch& scratch) const {
-    scratch.begin = begin(tile);
-    scratch.n = std::min(width_, span_ - tile % per_span_ * width_);
+    scratch.begin = tile * width_;
+    scratch.n = std::min(width_, problem_.rows - scratch.begin);
     TileRows<T>& rows = *scratch.rows;
     pack(scratch);
     kernels_.maxima(scratch.tile.get(), scratch.n, logits_.classes, width_, rows);
     facts_.fill(scratch.begin, scratch.n, rows);
     take_labels(scratch);
-    const Ahead next[2] = {ahead(logits_, begin(std::min(tile + 1, count() - 1))),
+    const Ahead next[2] = {ahead(logits_, std::min(tile + 1, count() - 1) * width_),
                            dlogits == nullptr ? Ahead() : ahead(*dlogits, scratch.begin)};
     kernels_.exps(scratch.tile.get(), scratch.n, logits_.classes, width_, chunks_.prior_sum(),
                   chunks_.prior(), entropy, next, rows);
@@ -179,7 +175,7 @@ class Tiles {
   void gradient(const Row& row, const RowSummary& summary, double factor, Scratch& scratch) const {
     Gradient one(scratch.row.data(), problem_.rows, logits_.classes);
     one.outer_stride = 0;  // every row there
-    chunks_.gradient(row, summary, factor, one, false, *scratch.chunk);
+    chunks_.gradient(row, summary, factor, one, false, scratch.chunk);
     for (int64_t k = 0; k < logits_.classes; ++k)
       element(scratch, row.index - scratch.begin, k) = scratch.row[k];
   }
@@ -194,10 +190,19 @@ class Tiles {
   static int64_t stride(const View<Void>& view) {
     return view.inner == 1 ? view.outer_stride : view.inner_stride;
   }
-  int64_t begin(int64_t tile) const { return tile / per_span_ * span_ + tile % per_span_ * width_; }
-  // Rows side by side are fetched in place; else the tile's bytes in their order.
+  // body(row, n, place) for the rows of the tile, in runs of one stride.
+  template <class Body>
+  void for_each_run(const Scratch& scratch, const Body& body) const {
+    for (int64_t i = 0, n; i < scratch.n; i += n) {
+      const int64_t row = scratch.begin + i;
+      n = std::min(scratch.n - i, span_ - row % span_);
+      body(row, n, i);
+    }
+  }
+  // Rows side by side are fetched in place; else the tile's bytes in their order. Short runs are not.
   template <class Void>
   Ahead ahead(const View<Void>& view, int64_t row) const {
+    if (span_ < width_) return {};
     const auto bytes = static_cast<int64_t>(size_bytes(view.dtype));
     const char* from = static_cast<const char*>(view.data) + view.index(row, 0) * bytes;
     if (stride(view) == 1) return {from, bytes, view.class_stride * bytes};
@@ -213,34 +218,37 @@ class Tiles {
 
   // Rows of any storage into the tile.
   void pack(Scratch& scratch) const {
-    const int64_t classes = logits_.classes, step = logits_.class_stride,
-                  offset = logits_.index(scratch.begin, 0);
-    T* tile = scratch.tile.get();
-    with_storage(logits_.dtype, [&]<class S>() {
-      const S* from = static_cast<const S*>(logits_.data) + offset;
-      if (stride_ != 1 && step == 1 && packs(logits_.dtype))
-        return kernels_.rows(logits_.dtype).pack(from, stride_, scratch.n, classes, width_, tile);
-      for (int64_t k = 0; k < classes; ++k) {
-        for (int64_t i = 0; i < scratch.n; ++i)
-          tile[k * width_ + i] = labelsmooth::load<T>(from[k * step + i * stride_]);
-      }
+    const int64_t classes = logits_.classes, step = logits_.class_stride, rows = stride(logits_);
+    for_each_run(scratch, [&](int64_t row, int64_t n, int64_t place) {
+      T* tile = scratch.tile.get() + place;
+      with_storage(logits_.dtype, [&]<class S>() {
+        const S* from = static_cast<const S*>(logits_.data) + logits_.index(row, 0);
+        if (rows != 1 && step == 1 && packs(logits_.dtype))
+          return kernels_.rows(logits_.dtype).pack(from, rows, n, classes, width_, tile);
+        for (int64_t k = 0; k < classes; ++k) {
+          for (int64_t i = 0; i < n; ++i)
+            tile[k * width_ + i] = labelsmooth::load<T>(from[k * step + i * rows]);
+        }
+      });
     });
   }
 
   void unpack(const Gradient& dlogits, bool accumulate, Scratch& scratch) const {
     const int64_t classes = logits_.classes, step = dlogits.class_stride, rows = stride(dlogits);
-    const T* tile = scratch.tile.get();
-    with_storage(dlogits.dtype, [&]<class S>() {
-      S* to = static_cast<S*>(dlogits.data) + dlogits.index(scratch.begin, 0);
-      if (rows != 1 && step == 1 && !accumulate && packs(dlogits.dtype))
-        return kernels_.rows(dlogits.dtype).unpack(tile, scratch.n, classes, width_, to, rows);
-      for (int64_t k = 0; k < classes; ++k) {
-        for (int64_t i = 0; i < scratch.n; ++i) {
-          S& element = to[k * step + i * rows];
-          const T value = tile[k * width_ + i];
-          store(accumulate ? value + labelsmooth::load<T>(element) : value, element);
+    for_each_run(scratch, [&](int64_t row, int64_t n, int64_t place) {
+      const T* tile = scratch.tile.get() + place;
+      with_storage(dlogits.dtype, [&]<class S>() {
+        S* to = static_cast<S*>(dlogits.data) + dlogits.index(row, 0);
+        if (rows != 1 && step == 1 && !accumulate && packs(dlogits.dtype))
+          return kernels_.rows(dlogits.dtype).unpack(tile, n, classes, width_, to, rows);
+        for (int64_t k = 0; k < classes; ++k) {
+          for (int64_t i = 0; i < n; ++i) {
+            S& element = to[k * step + i * rows];
+            const T value = tile[k * width_ + i];
+            store(accumulate ? value + labelsmooth::load<T>(element) : value, element);
+          }
         }
-      }
+      });
     });
   }
 
@@ -260,7 +268,7 @@ class Tiles {
   const Chunks<T>& chunks_;
   const TileKernels<T>& kernels_;
   TileFacts facts_;
-  int64_t width_, span_, stride_, per_span_;
+  int64_t width_, span_;  // span: rows of one stride
 };
 
 }  // namespace labelsmooth

@@ -29,7 +29,7 @@ Sum sum_groups(int64_t rows, int64_t group_rows, int64_t elements, const MakeScr
                const Body& body) {
   std::vector<Sum> groups(static_cast<size_t>((rows + group_rows - 1) / group_rows));
   parallel_for(static_cast<int64_t>(groups.size()), elements, [&](int64_t begin, int64_t end) {
-    auto&& scratch = make_scratch();
+    auto scratch = make_scratch();
     for (int64_t group = begin; group < end; ++group)
       groups[group] = body(group * group_rows, std::min(rows, (group + 1) * group_rows), scratch);
   });

@@ -8,8 +8,8 @@ target_include_directories(labelsmooth_reference PUBLIC src)
 
 # What a sanitizer has something to say of, alone: not simulations, which walk the same code thousands of times, nor builds and
 # browsers, which run none of this build's; and under ThreadSanitizer what runs on several threads.
-set(unsanitized compare/simulation layers install report/.*)
-set(threaded parallel cross_entropy shards c_api sigmoid_cross_entropy properties calibration progress
+set(unsanitized compare/simulation layers install report/.*browser)
+set(threaded parallel tiles cross_entropy shards c_api sigmoid_cross_entropy properties calibration progress
   evaluate/null_levels evaluation/(inference|crossfit|sorted_order)
   program/(program|smooth|loss|evaluate|calibrate|verify|identify|compare))
 # The calling function returns where `path` is not tested in this build.

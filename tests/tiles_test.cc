@@ -133,6 +133,27 @@ TEST(Tiles, PipelineHasTheRowsOfTheOneCall) {
   }
 }
 
+// A tile holds rows of several spans: how long these are tells in no bit, nor does the pipeline.
+TEST(Tiles, SpansOfAnyLength) {
+  for (const int64_t inner : {1, 2, 3, 8, 97, 128, 300}) {
+    for (const Write write : {Write::separate, Write::in_place}) {
+      LossCase c = base_case(10, 23, 300 / inner + 1, inner);
+      c.write = write;
+      for (int64_t row = 0; row < c.rows(); row += 11) c.labels[row] = -100;
+      const Outcome rows = run(c);
+      c.layout = Layout::middle;
+      const Outcome spans = run(c);
+      c.cuts = {0, 10};
+      const Outcome opened = run(c);
+      for (const Outcome* other : {&spans, &opened}) {
+        ASSERT_EQ(other->result.loss, rows.result.loss) << inner;
+        ASSERT_EQ(other->loss, rows.loss) << inner;
+        ASSERT_EQ(other->gradient, rows.gradient) << inner;
+      }
+    }
+  }
+}
+
 // log(1 + tail) within 2 ulp from the least tail to one that no row can have.
 TEST(Tiles, LogSumIsWithinTwoUlp) {
   std::vector<double> tails = {0, 1, std::sqrt(2.) - 1, std::sqrt(2.), 3};

@@ -11,10 +11,11 @@
 // Numbers: f32, f16 and bf16 logits are summed in f32 lanes over short blocks and in f64 above them; f64
 // logits, and any logits with `scale` or `soft_cap`, in f64 throughout. All sums are of z - max. The gradient
 // is made in f32 or f64 and rounded once. docs/math.md derives the formulas and the error bounds. NaN in a
-// counted row makes that row NaN and no other; an ignored row is never read and its gradient is exactly 0;
-// -inf is an impossible class: loss +inf where its q_k > 0 (NaN where terms of both signs meet there: class
-// weights of mixed sign, or a label of -inf under a rule whose a is negative); a row with +inf, or all -inf,
-// is NaN. The same bits for any number of threads and any batch around the row, in the default rounding mode.
+// counted row makes that row NaN and no other; nothing in an ignored row matters, and its gradient is exactly
+// 0; -inf is an impossible class: loss +inf where its q_k > 0 (NaN where terms of both signs meet there:
+// class weights of mixed sign, or a label of -inf under a rule whose a is negative); a row with +inf, or all
+// -inf, is NaN. The same bits for any number of threads and any batch of the same layout around the row, in
+// the default rounding mode.
 #pragma once
 
 #include <cstdint>   // int64_t
@@ -134,8 +135,9 @@ struct Upstream {
   bool accumulate = false;
 };
 
-/// Loss only. Reads every logit of the counted rows once. Memory beyond the arguments: at most 2 bytes a row,
-/// a chunk (32,768 classes) a thread, and with class weights or a shared prior one vector of the classes.
+/// Loss only. Reads every logit once. Memory beyond the arguments: at most 2 bytes a row, 32 of more than
+/// 4,096 classes; some chunks (32,768 classes) a thread, which keeps them until it ends; and with class
+/// weights or a shared prior one vector of the classes.
 ///   logits  (rows, classes) f32, f64, f16 or bf16, any strides
 /// Throws Error naming the argument: wrong sizes, a label outside [0, classes) that is not ignored (with its
 /// row), an amount outside [0, 1], an empty mean under Empty::error. Logits are never an error.

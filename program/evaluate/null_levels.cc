@@ -181,12 +181,10 @@ Null classwise_null(const Logits& logits, const Vector& labels, const Probabilit
   const int64_t at_once = std::min<int64_t>(redraws_at_once(classes, binning.bins), (redraws + 3) / 4 * 4);
   std::vector<uint32_t> counts(static_cast<size_t>(at_once * cells));
   std::vector<double> drawn(redraws);
-  Prepared prepared(std::min(logits.rows(), block_parts(classes) * part_rows(classes)), classes, binning);
+  Prepared prepared(block_rows(logits), classes, binning);
   for (int64_t first = 0; first < redraws; first += at_once) {
     std::fill(counts.begin(), counts.end(), 0);
-    const auto prepare = [&](const ProbabilityBlock&, int64_t, int64_t row, const double* p) {
-      prepared.take(row, p);
-    };
+    const auto prepare = [&](int64_t, int64_t row, const double* p) { prepared.take(row, p); };
     const auto redraw = [&](const ProbabilityBlock& block) {
       parallel_for(at_once / 4, block.rows * at_once, [&](int64_t begin, int64_t end) {
         for (int64_t quad = begin; quad < end; ++quad) {

@@ -39,11 +39,11 @@ void add_rows(const ProbabilityBlock& block, Observations& seen) {
 // the sums of all others, by class, are a thread's while the rows are in its cache.
 class CellSums {
  public:
-  CellSums(int64_t classes, const Binning& binning, ClassCells& cells)
+  CellSums(const Logits& logits, const Binning& binning, ClassCells& cells)
       : binning_(binning),
         cells_(cells),
-        first_(classes),
-        parts_(block_parts(classes), Part{first_, {}, std::vector<int64_t>(classes)}),
+        first_(logits.classes),
+        parts_(block_parts(logits), Part{first_, {}, std::vector<int64_t>(first_.size())}),
         kernels_(softmax_kernels()) {}
 
   void add_row(int64_t part, const double* p) {
@@ -107,7 +107,7 @@ Observations observe(const Logits& logits, const Vector& labels, const Probabili
   seen.cells.labels.resize(classes * binning.bins);
   for (auto* column : {&seen.items.correct, &seen.items.confidence, &seen.items.score})
     column->reserve(static_cast<size_t>(seen.rows));
-  CellSums cells(logits.classes, binning, seen.cells);
+  CellSums cells(logits, binning, seen.cells);
   for_each_block(
       logits, labels, options,
       [&](const ProbabilityBlock& block) {
@@ -116,7 +116,7 @@ Observations observe(const Logits& logits, const Vector& labels, const Probabili
         add_labels(block, binning, seen.cells);
         progress.add(static_cast<double>(block.rows));
       },
-      [&](const ProbabilityBlock&, int64_t part, int64_t, const double* p) { cells.add_row(part, p); });
+      [&](int64_t part, int64_t, const double* p) { cells.add_row(part, p); });
   cells.finish();
   return seen;
 }

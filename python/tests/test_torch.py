@@ -91,8 +91,7 @@ def test_as_torch(shape, kind):
         close(found[1][counted], theirs[1][counted], classes)
         with torch.no_grad():
             alone = ours.cross_entropy(logits, target, **given)
-        # Up to the order in which rows add up, where the class axis is not the last.
-        torch.testing.assert_close(alone, found[0], rtol=4 * EPS, atol=0, equal_nan=True)
+        assert torch.equal(alone.nan_to_num(), found[0].nan_to_num())
 
 
 @pytest.mark.parametrize("shape", [(5, 0), (0, 0), (0,), (2, 0, 3)], ids=str)

@@ -20,7 +20,7 @@ def test_compile(name):
         return ours.cross_entropy(2 * z, target, **given)
 
     found = {}
-    rounding = 4 * torch.finfo(logits.dtype).eps  # rows may add up in another order, amounts come as tensors
+    rounding = 4 * torch.finfo(logits.dtype).eps  # compiled, amounts come as tensors
     for which, function in (
         ("eager", call),
         ("compiled", torch.compile(call, fullgraph=True, backend=BACKEND)),
