@@ -82,11 +82,13 @@ struct TileTotals {
   int64_t correct;
 };
 
-/// Rows of one storage into a tile, and back: class k of row r is rows[r * stride + k].
+/// Rows of one storage into a tile, and back: class k of row r is rows[r * stride + k * step], one of them 1.
 template <class T>
 struct PackKernels {
-  void (*pack)(const void* rows, int64_t stride, int64_t n, int64_t classes, int64_t width, T* tile);
-  void (*unpack)(const T* tile, int64_t n, int64_t classes, int64_t width, void* rows, int64_t stride);
+  void (*pack)(const void* rows, int64_t stride, int64_t step, int64_t n, int64_t classes, int64_t width,
+               T* tile);
+  void (*unpack)(const T* tile, int64_t n, int64_t classes, int64_t width, void* rows, int64_t stride,
+                 int64_t step);
 };
 
 /// Contracts: n >= 1 rows, rounded up to kTileLanes within the tile, all of which are written to: what lies

@@ -114,10 +114,29 @@ HWY_INLINE void ForEachBlock(int64_t n, int64_t classes, const Block& block, con
   }
 }
 
+// Calls vector(row, class) for vectors of rows, then element(row, class) for what is left.
+template <class T, class Vector, class Element>
+HWY_INLINE void ForEachColumn(int64_t n, int64_t classes, const Vector& vector, const Element& element) {
+  const auto lanes = static_cast<int64_t>(hn::Lanes(hn::ScalableTag<T>()));
+  for (int64_t k = 0; k < classes; ++k) {
+    int64_t row = 0;
+    for (; row + lanes <= n; row += lanes) vector(row, k);
+    for (; row < n; ++row) element(row, k);
+  }
+}
+
 template <class T, class S>
-void PackTile(const void* rows, int64_t stride, int64_t n, int64_t classes, int64_t width,
+void PackTile(const void* rows, int64_t stride, int64_t step, int64_t n, int64_t classes, int64_t width,
               T* HWY_RESTRICT tile) {
   const auto* from = static_cast<const S*>(rows);
+  if (step != 1) {
+    const hn::ScalableTag<T> d;
+    return ForEachColumn<T>(
+        n, classes,
+        [&](int64_t row, int64_t k)
+            HWY_ATTR { hn::StoreU(LoadAs(d, from + k * step + row), d, tile + k * width + row); },
+        [&](int64_t row, int64_t k) { tile[k * width + row] = load<T>(from[k * step + row]); });
+  }
   ForEachBlock<T, kHasVectors<S>>(
       n, classes,
       [&]([[maybe_unused]] int64_t row, [[maybe_unused]] int64_t k) HWY_ATTR {
@@ -135,8 +154,16 @@ void PackTile(const void* rows, int64_t stride, int64_t n, int64_t classes, int6
 
 template <class T, class S>
 void UnpackTile(const T* HWY_RESTRICT tile, int64_t n, int64_t classes, int64_t width, void* rows,
-                int64_t stride) {
+                int64_t stride, int64_t step) {
   auto* to = static_cast<S*>(rows);
+  if (step != 1) {
+    const hn::ScalableTag<T> d;
+    return ForEachColumn<T>(
+        n, classes,
+        [&](int64_t row, int64_t k)
+            HWY_ATTR { StoreAs(hn::LoadU(d, tile + k * width + row), d, to + k * step + row); },
+        [&](int64_t row, int64_t k) { store(tile[k * width + row], to[k * step + row]); });
+  }
   ForEachBlock<T, kHasVectors<S>>(
       n, classes,
       [&]([[maybe_unused]] int64_t row, [[maybe_unused]] int64_t k) HWY_ATTR {

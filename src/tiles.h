@@ -211,9 +211,10 @@ class Tiles {
   }
   T& element(Scratch& scratch, int64_t i, int64_t k) const { return scratch.tile[k * width_ + i]; }
 
-  // Whether the kernels read and write rows of that storage.
-  static bool packs(DType storage) {
-    return storage == dtype_of<T>() || (sizeof(T) == 4 && storage != DType::f64);
+  // Whether the kernels read and write such rows: their classes or they themselves side by side.
+  static bool packs(DType storage, int64_t rows, int64_t step) {
+    return (storage == dtype_of<T>() || (sizeof(T) == 4 && storage != DType::f64)) &&
+           (step == 1 || rows == 1);
   }
 
   // Rows of any storage into the tile.
@@ -223,8 +224,8 @@ class Tiles {
       T* tile = scratch.tile.get() + place;
       with_storage(logits_.dtype, [&]<class S>() {
         const S* from = static_cast<const S*>(logits_.data) + logits_.index(row, 0);
-        if (rows != 1 && step == 1 && packs(logits_.dtype))
-          return kernels_.rows(logits_.dtype).pack(from, rows, n, classes, width_, tile);
+        if (packs(logits_.dtype, rows, step))
+          return kernels_.rows(logits_.dtype).pack(from, rows, step, n, classes, width_, tile);
         for (int64_t k = 0; k < classes; ++k) {
           for (int64_t i = 0; i < n; ++i)
             tile[k * width_ + i] = labelsmooth::load<T>(from[k * step + i * rows]);
@@ -239,8 +240,8 @@ class Tiles {
       const T* tile = scratch.tile.get() + place;
       with_storage(dlogits.dtype, [&]<class S>() {
         S* to = static_cast<S*>(dlogits.data) + dlogits.index(row, 0);
-        if (rows != 1 && step == 1 && !accumulate && packs(dlogits.dtype))
-          return kernels_.rows(dlogits.dtype).unpack(tile, n, classes, width_, to, rows);
+        if (!accumulate && packs(dlogits.dtype, rows, step))
+          return kernels_.rows(dlogits.dtype).unpack(tile, n, classes, width_, to, rows, step);
         for (int64_t k = 0; k < classes; ++k) {
           for (int64_t i = 0; i < n; ++i) {
             S& element = to[k * step + i * rows];
