@@ -9,9 +9,9 @@ target_include_directories(labelsmooth_reference PUBLIC src)
 # Builds what ctest runs.
 add_custom_target(tests)
 
-# What a sanitizer has something to say of, alone: not simulations, which walk the same code thousands of times, nor builds and
-# browsers, which run none of this build's; and under ThreadSanitizer the library's threads: the program has no others.
-set(unsanitized compare/simulation layers install report/.*browser)
+# What a sanitizer has something to say of, alone: not simulations and planted errors, which walk the same code thousands of times,
+# nor builds and browsers, which run none of this build's; and under ThreadSanitizer the library's threads: the program has no others.
+set(unsanitized compare/simulation verify/check layers install report/.*browser)
 set(threaded parallel tiles cross_entropy shards c_api sigmoid_cross_entropy properties calibration)
 # The calling function returns where `path` is not tested in this build.
 macro(labelsmooth_return_unless_tested path)
