@@ -13,6 +13,7 @@ add_custom_target(tests)
 # nor builds and browsers, which run none of this build's; and under ThreadSanitizer the library's threads: the program has no others.
 set(unsanitized compare/simulation verify/check layers install report/.*browser)
 set(threaded parallel tiles cross_entropy shards c_api sigmoid_cross_entropy properties calibration)
+
 # The calling function returns where `path` is not tested in this build.
 macro(labelsmooth_return_unless_tested path)
   list(JOIN unsanitized | without)

@@ -79,10 +79,7 @@ class PageCase(unittest.TestCase):
     def media(self, **wanted):
         features = [{"name": "prefers-color-scheme", "value": wanted["scheme"]}] if "scheme" in wanted else []
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": wanted.get("media", ""), "features": features})
-        self.next_frame()
-
-    def next_frame(self):
-        """The page hears of a new medium or size, and draws, before the frame after this one."""
+        # The page hears of it, and draws, before the frame after this one.
         self.driver.execute_async_script("const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(done))")
 
     def screenshot(self, name, driver=None, width=WIDTH):
