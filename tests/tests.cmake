@@ -10,7 +10,8 @@ target_include_directories(labelsmooth_reference PUBLIC src)
 add_custom_target(tests)
 
 # What a sanitizer has something to say of, alone: not simulations and planted errors, which walk the same code thousands of times,
-# nor builds and browsers, which run none of this build's; and under ThreadSanitizer the library's threads: the program has no others.
+# nor builds and browsers, which run none of this build's; and under ThreadSanitizer the library's threads,
+# since the program's, the team of a study and what it gives to the library's, would take CI past its time.
 set(unsanitized compare/simulation verify/check layers install report/.*browser)
 set(threaded parallel tiles cross_entropy shards c_api sigmoid_cross_entropy properties calibration)
 
