@@ -41,6 +41,7 @@ class Parts(NamedTuple):
 
 Tensors: TypeAlias = list[Tensor | None]
 SUMMARY_BYTES = 80
+_NO_SUMMARIES = torch.empty(0, SUMMARY_BYTES, dtype=torch.uint8, device="cpu")  # a new one costs 2 us
 _NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
 _MOST = torch.finfo(torch.float32).max
 
@@ -79,6 +80,12 @@ def _settings_of(text: str) -> Settings:
     return Settings(**values)
 
 
+@lru_cache(maxsize=256)
+def _bound_of(text: str) -> _core.Settings:
+    """By the text, whose hash Python keeps."""
+    return bound(_settings_of(text))
+
+
 # ---- on the CPU ----
 
 
@@ -107,9 +114,9 @@ def _breaks(tensor: Tensor, axis: int) -> set[int]:
     }
 
 
-def _problem(settings: Settings, logits: Tensor, tensors: Tensors) -> _core.Loss:
+def _problem(text: str, logits: Tensor, tensors: Tensors) -> _core.Loss:
     """The library's loss; whatever is not of the logits' shape is read contiguous."""
-    return _core.Loss(bound(settings), _array(logits), *[_array(_as_read(one, logits)) for one in tensors])
+    return _core.Loss(_bound_of(text), _array(logits), *[_array(_as_read(one, logits)) for one in tensors])
 
 
 def _as_read(tensor: Tensor | None, logits: Tensor) -> Tensor | None:
@@ -157,8 +164,8 @@ def _forward_cpu(
         logits, tensors = logits.contiguous(), _contiguous(tensors)
     by_row = np.empty(rows_shape(logits, settings.axis)) if settings.reduction == "none" else None
     parts = None if by_row is None else {"loss": by_row}
-    loss = _problem(settings, logits, tensors)
-    summaries = torch.empty(loss.rows if keep else 0, SUMMARY_BYTES, dtype=torch.uint8)
+    loss = _problem(text, logits, tensors)
+    summaries = torch.empty(loss.rows, SUMMARY_BYTES, dtype=torch.uint8) if keep else _NO_SUMMARIES
     try:
         value = loss.summarize(_array(summaries), parts) if keep else loss.value(parts=parts)
     except Error as error:
@@ -182,7 +189,7 @@ def _backward_cpu(upstream: Tensor, summaries: Tensor, logits: Tensor, tensors: 
     if not _walkable(settings, logits, [dlogits, *tensors]):
         logits, tensors = logits.contiguous(), _contiguous(tensors)
         written = torch.empty_like(logits)
-    loss = _problem(settings, logits, tensors)
+    loss = _problem(text, logits, tensors)
     if upstream.dim() == 0:
         loss.gradient(_array(summaries), _array(written), upstream.item())
     else:
@@ -196,7 +203,7 @@ def _parts_cpu(summaries: Tensor, logits: Tensor, tensors: Tensors, text: str) -
         logits, tensors = logits.contiguous(), _contiguous(tensors)
     parts = _empty_parts(logits, tensors, settings)
     arrays = {name: _array(part) for name, part in parts.items() if name != "correct" or _has_labels(tensors)}
-    value = _problem(settings, logits, tensors).finish(_array(summaries), arrays)
+    value = _problem(text, logits, tensors).finish(_array(summaries), arrays)
     return (*parts.values(), torch.scalar_tensor(value.denominator, dtype=torch.float64))
 
 
