@@ -100,9 +100,10 @@ struct TileKernels {
   const PackKernels<T>& rows(DType storage) const {
     return storage == DType::f16 ? of_f16 : storage == DType::bf16 ? of_bf16 : of_type;
   }
-  /// max and argmax; of rows with NaN some value or NaN.
+  /// max, argmax and label_dot; of rows with NaN some value or NaN.
   void (*maxima)(const T* tile, int64_t n, int64_t classes, int64_t width, TileRows<T>& rows);
-  /// tail, tail_z and prior_dot over max; leaves exp(z - max) in the tile. `ahead` holds two.
+  /// tail, tail_z and prior_dot over max, label_exp, and of weighted sums label_prior; leaves exp(z - max) in
+  /// the tile. `ahead` holds two.
   void (*exps)(T* tile, int64_t n, int64_t classes, int64_t width, PriorSum prior, const T* v, bool entropy,
                const Ahead* ahead, TileRows<T>& rows);
   /// From the sums, the loss, and what the gradient needs. Whether all that counted rows got is finite.

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "problem.h"
 
-#include <cmath>   // std::isfinite
-#include <limits>  // std::numeric_limits
-#include <string>  // std::to_string
+#include <algorithm>  // std::count
+#include <cmath>      // std::isfinite
+#include <limits>     // std::numeric_limits
+#include <string>     // std::to_string
 
 #include "storage.h"
 #include "validate.h"
@@ -34,9 +35,12 @@ Problem::Problem(const Target& target, int64_t rows, int64_t classes, const Opti
 
 void Problem::count_rows() {
   if (target.kind == Target::Kind::labels && rows_are_alike()) {
-    for_label_blocks(target.labels, [&](int64_t, std::span<const int64_t> block) {
-      for (const int64_t label : block) counted_ += label >= 0 && label != options.ignore_index;
-    });
+    counted_ = rows;
+    if (options.ignore_index) {
+      for_label_blocks(target.labels, [&](int64_t, std::span<const int64_t> block) {
+        counted_ -= std::count(block.begin(), block.end(), *options.ignore_index);
+      });
+    }
     weight_ = static_cast<double>(counted_);
     return;
   }

@@ -118,9 +118,11 @@ struct WideSums {
   }
 };
 
+// Once a row, so not inlined: with those of storage-inl.h its copies were a third of the time to compile.
+
 // The first place of `value`, or n.
 template <class D, class S>
-HWY_INLINE int64_t Find(D d, const S* z, int64_t n, hn::TFromD<D> value) {
+HWY_NOINLINE int64_t Find(D d, const S* z, int64_t n, hn::TFromD<D> value) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   int64_t i = 0;
   for (; i + lanes <= n; i += lanes) {
@@ -133,7 +135,7 @@ HWY_INLINE int64_t Find(D d, const S* z, int64_t n, hn::TFromD<D> value) {
 
 // The largest value and its first place; some other value, or NaN, if there is a NaN.
 template <class D, class S, class T = hn::TFromD<D>>
-HWY_INLINE T Largest(D d, const S* z, int64_t n, int64_t* place) {
+HWY_NOINLINE T Largest(D d, const S* z, int64_t n, int64_t* place) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const T lowest = -std::numeric_limits<T>::infinity();
   T largest = lowest;
@@ -268,28 +270,26 @@ class ChunkSummary {
     const V reference = hn::Set(d, reference_);
     const int64_t next = std::min(n_, kPrefix);  // the next row, where rows are short
     BlockSums<D, kPrior, kEntropy> sums(d);
-    const auto add_whole = [&](int64_t i, int64_t end) HWY_ATTR {
-      auto local = sums;  // stays in registers
-      const V from = reference;
-      for (; i < end; i += lanes) {
-        hwy::Prefetch(z_ + i + next);
-        hwy::Prefetch(ahead_ + i * static_cast<int64_t>(sizeof(S)));
-        const V z = LoadAs(d, z_ + i);
-        Keep(local.Add(d, z, hn::Sub(z, from), PriorAt(i)), i);
-      }
-      sums = local;
-    };
     const auto not_left_out = [&](int64_t i) HWY_ATTR {  // left_out - i outside [0, lanes) matches no lane
       return hn::Ne(hn::Iota(d, T{0}), hn::Set(d, static_cast<T>(left_out - i)));
     };
     const int64_t end = std::min(n_, begin + BlockSize(d)), whole = begin + (end - begin) / lanes * lanes;
     const int64_t hole =
         left_out >= begin && left_out < whole ? begin + (left_out - begin) / lanes * lanes : whole;
-    add_whole(begin, hole);
-    if (hole < whole) {
-      const V z = LoadAs(d, z_ + hole);
-      Keep(sums.AddSome(d, z, hn::Sub(z, reference), PriorAt(hole), not_left_out(hole)), hole);
-      add_whole(hole + lanes, whole);
+    int64_t i = begin;
+    for (int64_t stop = hole;; stop = whole) {  // up to the hole, then beyond: one loop's code
+      auto local = sums;                        // stays in registers
+      for (; i < stop; i += lanes) {
+        hwy::Prefetch(z_ + i + next);
+        hwy::Prefetch(ahead_ + i * static_cast<int64_t>(sizeof(S)));
+        const V z = LoadAs(d, z_ + i);
+        Keep(local.Add(d, z, hn::Sub(z, reference), PriorAt(i)), i);
+      }
+      sums = local;
+      if (i == whole) break;
+      const V z = LoadAs(d, z_ + i);
+      Keep(sums.AddSome(d, z, hn::Sub(z, reference), PriorAt(i), not_left_out(i)), i);
+      i += lanes;
     }
     if (whole < end) {
       const int64_t rest = end - whole;

@@ -53,6 +53,22 @@ HWY_INLINE hn::Vec<hn::Rebind<uint16_t, D>> Demote([[maybe_unused]] D d, hn::Vec
 }
 #endif
 
+// Up to a vector of values, the rest `filler`: no read past the end, whatever the instruction set.
+// Not inlined: a row has one.
+template <class D, class S, class T = hn::TFromD<D>>
+HWY_NOINLINE hn::Vec<D> LoadPart(D d, const S* from, int64_t count, T filler) {
+  HWY_ALIGN T values[HWY_MAX_BYTES / sizeof(T)];
+  hn::Store(hn::Set(d, filler), d, values);
+  for (int64_t i = 0; i < count; ++i) values[i] = load<T>(from[i]);
+  return hn::Load(d, values);
+}
+template <class D, class S, class T = hn::TFromD<D>>
+HWY_NOINLINE void StorePart(hn::Vec<D> x, D d, S* to, int64_t count) {
+  HWY_ALIGN T values[HWY_MAX_BYTES / sizeof(T)];
+  hn::Store(x, d, values);
+  for (int64_t i = 0; i < count; ++i) store(values[i], to[i]);
+}
+
 template <class D, class S>
 HWY_INLINE hn::Vec<D> LoadAs(D d, const S* from) {
   using T = hn::TFromD<D>;
@@ -63,9 +79,7 @@ HWY_INLINE hn::Vec<D> LoadAs(D d, const S* from) {
     if constexpr (kHasVectors<S>)
       return Promote<S>(d, hn::LoadU(hn::Rebind<uint16_t, D>(), reinterpret_cast<const uint16_t*>(from)));
 #endif
-    HWY_ALIGN T values[HWY_MAX_BYTES / sizeof(T)];
-    for (size_t i = 0; i < hn::Lanes(d); ++i) values[i] = load<T>(from[i]);
-    return hn::Load(d, values);
+    return LoadPart(d, from, static_cast<int64_t>(hn::Lanes(d)), T{0});
   }
 }
 
@@ -79,25 +93,8 @@ HWY_INLINE void StoreAs(hn::Vec<D> x, D d, S* to) {
     if constexpr (kHasVectors<S>)
       return hn::StoreU(Demote<S>(d, x), hn::Rebind<uint16_t, D>(), reinterpret_cast<uint16_t*>(to));
 #endif
-    HWY_ALIGN T values[HWY_MAX_BYTES / sizeof(T)];
-    hn::Store(x, d, values);
-    for (size_t i = 0; i < hn::Lanes(d); ++i) store(values[i], to[i]);
+    StorePart(x, d, to, static_cast<int64_t>(hn::Lanes(d)));
   }
-}
-
-// Up to a vector of values, the rest `filler`: no read past the end, whatever the instruction set.
-template <class D, class S, class T = hn::TFromD<D>>
-HWY_INLINE hn::Vec<D> LoadPart(D d, const S* from, int64_t count, T filler) {
-  HWY_ALIGN T values[HWY_MAX_BYTES / sizeof(T)];
-  hn::Store(hn::Set(d, filler), d, values);
-  for (int64_t i = 0; i < count; ++i) values[i] = load<T>(from[i]);
-  return hn::Load(d, values);
-}
-template <class D, class S, class T = hn::TFromD<D>>
-HWY_INLINE void StorePart(hn::Vec<D> x, D d, S* to, int64_t count) {
-  HWY_ALIGN T values[HWY_MAX_BYTES / sizeof(T)];
-  hn::Store(x, d, values);
-  for (int64_t i = 0; i < count; ++i) store(values[i], to[i]);
 }
 
 }  // namespace labelsmooth::HWY_NAMESPACE

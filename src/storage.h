@@ -82,8 +82,13 @@ void for_label_blocks(const Vector& labels, const Body& body) {
   int64_t block[kBlock];
   for (int64_t begin = 0; begin < labels.size; begin += kBlock) {
     const int64_t n = std::min(kBlock, labels.size - begin);
-    load_labels(labels, begin, n, block);
-    body(begin, std::span<const int64_t>(block, static_cast<size_t>(n)));
+    const int64_t* from = block;
+    if (labels.dtype == DType::i64) {
+      from = static_cast<const int64_t*>(labels.data) + begin;
+    } else {
+      load_labels(labels, begin, n, block);
+    }
+    body(begin, std::span<const int64_t>(from, static_cast<size_t>(n)));
   }
 }
 

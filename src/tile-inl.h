@@ -75,6 +75,29 @@ HWY_INLINE void StoreBlocksAs(hn::Vec<D> v, D d, S* to, int64_t stride) {
   }
 }
 
+// Classes 0 and 1 of a vector's width of rows that are nothing else.
+template <class D, class S, class T = hn::TFromD<D>>
+HWY_INLINE void LoadPairs(D d, const S* from, hn::Vec<D>& first, hn::Vec<D>& second) {
+  if constexpr (std::is_same_v<S, T>) {
+    hn::LoadInterleaved2(d, from, first, second);
+  } else {
+    const hn::Rebind<uint16_t, D> du16;
+    hn::Vec<decltype(du16)> low, high;
+    hn::LoadInterleaved2(du16, reinterpret_cast<const uint16_t*>(from), low, high);
+    first = Promote<S>(d, low);
+    second = Promote<S>(d, high);
+  }
+}
+template <class D, class S, class T = hn::TFromD<D>>
+HWY_INLINE void StorePairs(hn::Vec<D> first, hn::Vec<D> second, D d, S* to) {
+  if constexpr (std::is_same_v<S, T>) {
+    hn::StoreInterleaved2(first, second, d, to);
+  } else {
+    const hn::Rebind<uint16_t, D> du16;
+    hn::StoreInterleaved2(Demote<S>(d, first), Demote<S>(d, second), du16, reinterpret_cast<uint16_t*>(to));
+  }
+}
+
 // Within each block: lane j of vector i becomes lane i of vector j.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE void TransposeBlocks(D d, V* v) {
@@ -97,14 +120,17 @@ HWY_INLINE void TransposeBlocks(D d, V* v) {
 
 #endif
 
-// Calls block(row, class) for blocks of a vector's width of rows and kBlockClasses classes, the last of which
-// may overlap its neighbour, then element(row, class) for what is left.
-template <class T, bool kBlocks, class Block, class Element>
-HWY_INLINE void ForEachBlock(int64_t n, int64_t classes, const Block& block, const Element& element) {
+// Of rows whose classes lie side by side: calls pairs(row) for a vector's width of rows that are two classes
+// and nothing else, block(row, class) for one of others by kBlockClasses, the last of which may overlap its
+// neighbour, and element(row, class) for what is left.
+template <class T, bool kBlocks, class Pairs, class Block, class Element>
+HWY_INLINE void ForEachBlock(int64_t n, int64_t classes, int64_t stride, const Pairs& pairs,
+                             const Block& block, const Element& element) {
   constexpr int64_t kBlock = kBlockClasses<T>;
   int64_t row = 0;
   if constexpr (kBlocks) {
     const auto lanes = static_cast<int64_t>(hn::Lanes(hn::ScalableTag<T>()));
+    for (; classes == 2 && stride == 2 && row + lanes <= n; row += lanes) pairs(row);
     for (; classes >= kBlock && row + lanes <= n; row += lanes) {
       for (int64_t k = 0; k < classes; k += kBlock) block(row, std::min(k, classes - kBlock));
     }
@@ -138,7 +164,16 @@ void PackTile(const void* rows, int64_t stride, int64_t step, int64_t n, int64_t
         [&](int64_t row, int64_t k) { tile[k * width + row] = load<T>(from[k * step + row]); });
   }
   ForEachBlock<T, kHasVectors<S>>(
-      n, classes,
+      n, classes, stride,
+      [&]([[maybe_unused]] int64_t row) HWY_ATTR {
+#if HWY_TARGET != HWY_SCALAR
+        const hn::ScalableTag<T> d;
+        hn::Vec<decltype(d)> first, second;
+        LoadPairs(d, from + 2 * row, first, second);
+        hn::StoreU(first, d, tile + row);
+        hn::StoreU(second, d, tile + width + row);
+#endif
+      },
       [&]([[maybe_unused]] int64_t row, [[maybe_unused]] int64_t k) HWY_ATTR {
 #if HWY_TARGET != HWY_SCALAR
         const hn::ScalableTag<T> d;
@@ -165,7 +200,13 @@ void UnpackTile(const T* HWY_RESTRICT tile, int64_t n, int64_t classes, int64_t 
         [&](int64_t row, int64_t k) { store(tile[k * width + row], to[k * step + row]); });
   }
   ForEachBlock<T, kHasVectors<S>>(
-      n, classes,
+      n, classes, stride,
+      [&]([[maybe_unused]] int64_t row) HWY_ATTR {
+#if HWY_TARGET != HWY_SCALAR
+        const hn::ScalableTag<T> d;
+        StorePairs(hn::LoadU(d, tile + row), hn::LoadU(d, tile + width + row), d, to + 2 * row);
+#endif
+      },
       [&]([[maybe_unused]] int64_t row, [[maybe_unused]] int64_t k) HWY_ATTR {
 #if HWY_TARGET != HWY_SCALAR
         const hn::ScalableTag<T> d;
@@ -204,6 +245,15 @@ struct Wide {
     }
     return wide;
   }
+  HWY_INLINE Wide Minus(const Wide& other) const {
+    Wide difference;
+    for (int i = 0; i < kParts; ++i) difference.part[i] = hn::Sub(part[i], other.part[i]);
+    return difference;
+  }
+  HWY_INLINE void StoreTo(double* to) const {
+    for (int i = 0; i < kParts; ++i)
+      hn::Store(part[i], D64(), to + static_cast<size_t>(i) * hn::Lanes(D64()));
+  }
 };
 
 // A sum per lane: in T over the classes of a block, in double above.
@@ -222,10 +272,7 @@ class RowSum {
     for (int i = 0; i < Wide<D>::kParts; ++i) total_.part[i] = hn::Add(total_.part[i], wide.part[i]);
     block_ = hn::Zero(d);
   }
-  HWY_INLINE void StoreTo(double* to) const {
-    for (int i = 0; i < Wide<D>::kParts; ++i)
-      hn::Store(total_.part[i], D64(), to + static_cast<size_t>(i) * hn::Lanes(D64()));
-  }
+  HWY_INLINE void StoreTo(double* to) const { total_.StoreTo(to); }
 };
 
 // The order of the lanes is fixed.
@@ -238,7 +285,14 @@ HWY_INLINE double AddLanes(D64 d, hn::Vec<D64> x) {
   return sum;
 }
 
-// max and argmax of each row; of a row with NaN some value or NaN.
+// Of each row from[label * step + place], with class 0 for the label -1.
+template <class D, class T = hn::TFromD<D>>
+HWY_INLINE hn::Vec<D> AtLabel(D d, const T* from, hn::Vec<D> label, int64_t step, hn::Vec<D> place) {
+  const auto index = hn::MulAdd(hn::Max(label, hn::Zero(d)), hn::Set(d, static_cast<T>(step)), place);
+  return hn::GatherIndex(d, from, hn::ConvertTo(hn::RebindToSigned<D>(), index));
+}
+
+// max, argmax and label_dot of each row; of a row with NaN some value or NaN.
 template <class T>
 void TileMaxima(const T* HWY_RESTRICT tile, int64_t n, int64_t classes, int64_t width, TileRows<T>& rows) {
   const hn::ScalableTag<T> d;
@@ -254,6 +308,9 @@ void TileMaxima(const T* HWY_RESTRICT tile, int64_t n, int64_t classes, int64_t 
     }
     hn::Store(max, d, rows.max + row);
     hn::Store(argmax, d, rows.argmax + row);
+    const auto place = hn::Iota(d, static_cast<T>(row));
+    const auto z = AtLabel(d, tile, hn::Load(d, rows.label + row), width, place);
+    Wide<decltype(d)>::Of(d, z).Minus(Wide<decltype(d)>::Of(d, max)).StoreTo(rows.label_dot + row);
   }
 }
 
@@ -291,6 +348,11 @@ HWY_INLINE void SumTile(T* HWY_RESTRICT tile, int64_t n, int64_t classes, int64_
     tail.StoreTo(rows.tail + row);
     if constexpr (kEntropy) tail_z.StoreTo(rows.tail_z + row);
     prior_dot.StoreTo(rows.prior_dot + row);
+    const auto label = hn::Load(d, rows.label + row);
+    const auto place = hn::Iota(d, static_cast<T>(row));
+    hn::Store(AtLabel(d, tile, label, width, place), d, rows.label_exp + row);
+    if constexpr (kPrior == PriorSum::weighted)
+      Wide<decltype(d)>::Of(d, AtLabel(d, v, label, 1, hn::Zero(d))).StoreTo(rows.label_prior + row);
   }
 }
 

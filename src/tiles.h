@@ -60,7 +60,8 @@ class TileFacts {
   void fill(int64_t begin, int64_t n, TileRows<T>& rows) const {
     int64_t labels[kTileRows];
     problem_.labels(begin, n, labels);
-    for (int64_t i = 0; i < n; ++i) rows.label[i] = static_cast<T>(labels[i]);
+    // By way of 32 bits, which vectors convert.
+    for (int64_t i = 0; i < n; ++i) rows.label[i] = static_cast<T>(static_cast<int32_t>(labels[i]));
     std::fill(rows.label + n, rows.label + kTileRows, T{-1});
     for (int64_t i = 0; !alike_ && i < n; ++i) {
       if (labels[i] >= 0) ask(problem_.row(begin + i), i, rows);
@@ -130,15 +131,12 @@ class Tiles {
     scratch.n = std::min(width_, problem_.rows - scratch.begin);
     TileRows<T>& rows = *scratch.rows;
     pack(scratch);
-    kernels_.maxima(scratch.tile.get(), scratch.n, logits_.classes, width_, rows);
     facts_.fill(scratch.begin, scratch.n, rows);
-    take_labels(scratch);
+    kernels_.maxima(scratch.tile.get(), scratch.n, logits_.classes, width_, rows);
     const Ahead next[2] = {ahead(logits_, std::min(tile + 1, count() - 1) * width_),
                            dlogits == nullptr ? Ahead() : ahead(*dlogits, scratch.begin)};
     kernels_.exps(scratch.tile.get(), scratch.n, logits_.classes, width_, chunks_.prior_sum(),
                   chunks_.prior(), entropy, next, rows);
-    for (int64_t i = 0; i < scratch.n; ++i)
-      rows.label_exp[i] = element(scratch, i, std::max<int64_t>(static_cast<int64_t>(rows.label[i]), 0));
   }
   RowSummary summary(const TileRows<T>& rows, int64_t i) const {
     RowSummary summary;
@@ -251,17 +249,6 @@ class Tiles {
         }
       });
     });
-  }
-
-  // What is known of the rows' labels once their maxima are.
-  void take_labels(Scratch& scratch) const {
-    TileRows<T>& rows = *scratch.rows;
-    const T* v = chunks_.prior();
-    for (int64_t i = 0; i < scratch.n; ++i) {
-      const auto label = std::max<int64_t>(static_cast<int64_t>(rows.label[i]), 0);
-      rows.label_dot[i] = static_cast<double>(element(scratch, i, label)) - rows.max[i];
-      if (v != nullptr) rows.label_prior[i] = v[label];
-    }
   }
 
   const Problem& problem_;
