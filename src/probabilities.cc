@@ -57,10 +57,11 @@ class Blocks {
     const int64_t step = part_rows(block.classes);
     block.parts = (block.rows + step - 1) / step;
     parallel_for(block.parts, block.rows * block.classes, [&](int64_t first, int64_t last) {
-      std::vector<double> p(static_cast<size_t>(block.classes));
+      std::vector<double> e(static_cast<size_t>(block.classes));
       for (int64_t part = first; part < last; ++part) {
         for (int64_t i = part * step; i < std::min((part + 1) * step, block.rows); ++i) {
-          if (fill_row(block, i, p.data()) && row_body) row_body(part, i, p.data());
+          const std::optional<double> factor = fill_row(block, i, e.data());
+          if (factor && row_body) row_body(part, i, e.data(), *factor);
         }
       }
     });
@@ -70,53 +71,54 @@ class Blocks {
   }
 
  private:
-  // Returns whether the row counts and has a softmax; the nll of one that counts and has none is NaN.
-  bool fill_row(ProbabilityBlock& block, int64_t i, double* p) const {
-    const int64_t row = block.begin + i, label = labels_.label(row), classes = block.classes;
+  // Returns what times e gives p, nothing where the row does not count or has no softmax; the nll of one that
+  // counts and has none is NaN.
+  std::optional<double> fill_row(ProbabilityBlock& block, int64_t i, double* e) const {
+    const int64_t row = block.begin + i, label = labels_.label(row);
     block.label[i] = options_.ignore_index == label ? -1 : label;
     block.argmax[i] = -1;
-    if (!block.counts(i)) return false;
-    const SoftmaxSums sums = exps(row, p);
+    if (!block.counts(i)) return {};
+    const SoftmaxSums sums = exps(row, e);
     const double ls = std::log1p(sums.tail);
     const bool on_top = sums.argmax == label;
     block.nll[i] = on_top ? ls : ls + options_.scale * (sums.max - logit(row, label));
     block.entropy[i] = ls - sums.tail_u / (1 + sums.tail);
-    if (options_.probabilities) return take_given(block, i, p);
-    if (std::isnan(block.nll[i])) return false;
-    const double confidence = 1 / (1 + sums.tail), rest = sums.tail * confidence;
-    const double of_label = on_top ? confidence : p[label] * confidence;
-    p[label] = p[sums.argmax] = 0;
-    const double others = kernels_.multiply(p, classes, confidence);
-    p[label] = block.of_label[i] = of_label;
-    p[sums.argmax] = confidence;
+    if (options_.probabilities) return take_given(block, i, e);
+    if (std::isnan(block.nll[i])) return {};
+    const double confidence = 1 / (1 + sums.tail), of_label = e[label] * confidence;
     block.argmax[i] = sums.argmax;
     block.confidence[i] = confidence;
+    block.of_label[i] = of_label;
+    // What rounds in the difference is far below the 1/2 that a wrong row's score has at least.
+    const double others = on_top ? sums.squares : sums.squares - e[label] * e[label];
+    const double of_top = on_top ? sums.tail * confidence : confidence;
     block.brier[i] =
-        on_top ? others + rest * rest : others + (1 - of_label) * (1 - of_label) + confidence * confidence;
-    block.score[i] = rest >= kMin ? ls - std::log(sums.tail) : exact_score(row, sums.argmax);
-    return true;
+        others * confidence * confidence + of_top * of_top + (on_top ? 0 : (1 - of_label) * (1 - of_label));
+    block.score[i] =
+        sums.tail * confidence >= kMin ? ls - std::log(sums.tail) : exact_score(row, sums.argmax);
+    return confidence;
   }
 
   // Where logarithms served, which may have made a tie: the row as it is.
-  bool take_given(ProbabilityBlock& block, int64_t i, double* p) const {
+  std::optional<double> take_given(ProbabilityBlock& block, int64_t i, double* p) const {
     const int64_t label = block.label[i];
     widen_row(logits_, block.begin + i, p);
     if (!wrong_with(p, block.classes, logits_.dtype).empty()) {
       block.nll[i] = std::numeric_limits<double>::quiet_NaN();
-      return false;
+      return {};
     }
     const int64_t top = block.argmax[i] = std::max_element(p, p + block.classes) - p;
-    const double confidence = block.confidence[i] = p[top], of_label = block.of_label[i] = p[label];
-    p[label] = p[top] = 0;
-    double rest = 0;  // 1 - confidence
-    for (int64_t k = 0; k < block.classes; ++k) rest += p[k];
-    const double others = kernels_.multiply(p, block.classes, 1);
-    p[label] = of_label;
-    p[top] = confidence;
-    if (top != label) rest += of_label;
-    block.brier[i] = others + (1 - of_label) * (1 - of_label) + (top == label ? 0 : confidence * confidence);
+    block.confidence[i] = p[top];
+    block.of_label[i] = p[label];
+    double rest = 0, brier = 0;  // rest: 1 - confidence
+    for (int64_t k = 0; k < block.classes; ++k) {
+      const double off = k == label ? 1 - p[k] : p[k];
+      brier += off * off;
+      if (k != top) rest += p[k];
+    }
+    block.brier[i] = brier;
     block.score[i] = -std::log(rest);
-    return true;
+    return 1;
   }
 
   double logit(int64_t row, int64_t k) const {

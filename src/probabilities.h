@@ -32,10 +32,10 @@ struct ProbabilityBlock {
   bool correct(int64_t row) const { return argmax[row] == label[row]; }
 };
 
-/// What a thread does with p (classes,) of a counted row of the block as soon as it has made it, while it is
-/// in its cache. Rows of one part come in order and to one thread, parts side by side. Which rows make a part
-/// depends on the shape alone. A row that will be refused does not come.
-using RowBody = std::function<void(int64_t part, int64_t row, const double* p)>;
+/// What a thread does with the p_k = factor * e_k (classes,) of a counted row of the block as soon as it has
+/// made them, while they are in its cache. Rows of one part come in order and to one thread, parts side by
+/// side. Which rows make a part depends on the shape alone. A row that will be refused does not come.
+using RowBody = std::function<void(int64_t part, int64_t row, const double* e, double factor)>;
 
 /// The most rows and parts of a block of these logits, on threads() threads.
 int64_t block_rows(const Logits& logits);

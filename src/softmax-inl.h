@@ -58,10 +58,10 @@ void Exps(const T* z, int64_t n, double scale, double* e, SoftmaxSums& sums) {
   int64_t argmax;
   const T max = Largest(hn::ScalableTag<T>(), z, n, &argmax);
   const int64_t hole = argmax / lanes * lanes;
-  sums = {kNan, kNan, kNan, -1};
+  sums = {kNan, kNan, kNan, kNan, -1};
   if (std::isinf(max) || argmax == n) return;
 
-  auto tail = hn::Zero(d), tail_u = hn::Zero(d);
+  auto tail = hn::Zero(d), tail_u = tail, squares = tail;
   ForEachVector(d, z, n, max, scale, [&](int64_t i, auto u, auto present) {
     auto value = BoundedExp(d, u);
     if (HWY_LIKELY(i + lanes <= n)) {
@@ -77,9 +77,11 @@ void Exps(const T* z, int64_t n, double scale, double* e, SoftmaxSums& sums) {
           hn::IfThenElseZero(hn::Ne(hn::Iota(d, 0.0), hn::Set(d, static_cast<double>(argmax - i))), value);
     tail = hn::Add(tail, value);
     tail_u = hn::MulAdd(Bounded(d, u), value, tail_u);
+    squares = hn::MulAdd(value, value, squares);
   });
   const double total = AddLanes(d, tail);
-  if (!std::isnan(total)) sums = {max, total, AddLanes(d, tail_u), argmax};  // NaN took no part in the max
+  if (std::isnan(total)) return;  // NaN took no part in the max
+  sums = {max, total, AddLanes(d, tail_u), AddLanes(d, squares), argmax};
 }
 
 template <class T>
@@ -104,36 +106,17 @@ void Moments(const T* z, int64_t n, double scale, SoftmaxMoments& moments) {
   moments = {max, AddLanes(d, first) / total, AddLanes(d, second) / total, AddLanes(d, third) / total};
 }
 
-inline double Multiply(double* x, int64_t n, double factor) {
+inline int64_t AddBelow(const double* e, int64_t n, double factor, double limit, double* sums,
+                        int64_t* large) {
   const Doubles d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  const auto by = hn::Set(d, factor);
-  auto squares = hn::Zero(d), more = hn::Zero(d);  // so that one addition need not wait for the other
-  int64_t k = 0;
-  for (; k + 2 * lanes <= n; k += 2 * lanes) {
-    const auto a = hn::Mul(hn::LoadU(d, x + k), by), b = hn::Mul(hn::LoadU(d, x + k + lanes), by);
-    hn::StoreU(a, d, x + k);
-    hn::StoreU(b, d, x + k + lanes);
-    squares = hn::MulAdd(a, a, squares);
-    more = hn::MulAdd(b, b, more);
-  }
-  double sum = AddLanes(d, hn::Add(squares, more));
-  for (; k < n; ++k) {
-    x[k] *= factor;
-    sum += x[k] * x[k];
-  }
-  return sum;
-}
-
-inline int64_t AddBelow(const double* x, int64_t n, double limit, double* sums, int64_t* large) {
-  const Doubles d;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  const auto most = hn::Set(d, limit);
+  const auto most = hn::Set(d, limit), by = hn::Set(d, factor);
   int64_t found = 0, k = 0;
   const auto add_each = [&](int64_t end) {
     for (; k < end; ++k) {
-      if (x[k] < limit) {
-        sums[k] += x[k];
+      const double x = e[k] * factor;
+      if (x < limit) {
+        sums[k] += x;
       } else {
         large[found++] = k;
       }
@@ -144,7 +127,7 @@ inline int64_t AddBelow(const double* x, int64_t n, double limit, double* sums, 
     hn::Vec<Doubles> value[kUnroll];
     auto greatest = hn::Zero(d);
     for (int64_t i = 0; i < kUnroll; ++i) {
-      value[i] = hn::LoadU(d, x + k + i * lanes);
+      value[i] = hn::Mul(hn::LoadU(d, e + k + i * lanes), by);
       greatest = hn::Max(greatest, value[i]);
     }
     if (HWY_UNLIKELY(!hn::AllTrue(d, hn::Lt(greatest, most)))) {
@@ -160,7 +143,7 @@ inline int64_t AddBelow(const double* x, int64_t n, double limit, double* sums, 
 
 inline const SoftmaxKernels* TargetSoftmaxKernels() {
   static constexpr SoftmaxKernels kKernels = {
-      {&Exps<float>, &Moments<float>}, {&Exps<double>, &Moments<double>}, &Multiply, &AddBelow};
+      {&Exps<float>, &Moments<float>}, {&Exps<double>, &Moments<double>}, &AddBelow};
   return &kKernels;
 }
 

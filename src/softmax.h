@@ -11,8 +11,8 @@ namespace labelsmooth {
 /// Of a row with u = scale * (z - max); NaN and -1 where it has no softmax (NaN or +inf in it, or -inf
 /// alone).
 struct SoftmaxSums {
-  double max, tail, tail_u;  // of z; over the others, as in RowSummary
-  int64_t argmax;            // the lowest index on ties
+  double max, tail, tail_u, squares;  // of z; over the others, as in RowSummary; of e over the others
+  int64_t argmax;                     // the lowest index on ties
 };
 
 /// E[u], E[u^2], E[u^3] under the softmax; u and NaN as above.
@@ -31,11 +31,9 @@ struct SoftmaxOf {
 struct SoftmaxKernels {
   SoftmaxOf<float> f32;
   SoftmaxOf<double> f64;
-  /// x_k *= factor; the sum of their squares.
-  double (*multiply)(double* x, int64_t n, double factor);
-  /// sums_k += x_k where that is below `limit`; the other k go to `large`, ascending. Returns how many they
-  /// are.
-  int64_t (*add_below)(const double* x, int64_t n, double limit, double* sums, int64_t* large);
+  /// sums_k += factor * e_k where that is below `limit`; the other k go to `large`, ascending. Returns how
+  /// many they are.
+  int64_t (*add_below)(const double* e, int64_t n, double factor, double limit, double* sums, int64_t* large);
 };
 
 /// Those of the instruction set in use (isa.h).

@@ -148,12 +148,13 @@ class Prepared {
         cumulative_(static_cast<size_t>(rows * classes)),
         bin_(cumulative_.size()) {}
 
-  void take(int64_t row, const double* p) {
+  void take(int64_t row, const double* e, double factor) {
     const double edge = 1.0 / binning_.bins;  // most probabilities lie below
     double sum = 0;
     for (int64_t k = 0; k < classes_; ++k) {
-      cumulative_[row * classes_ + k] = sum += p[k];
-      const int bin = p[k] < edge ? 0 : bin_of(p[k], binning_.bins, binning_.edges);
+      const double p = e[k] * factor;
+      cumulative_[row * classes_ + k] = sum += p;
+      const int bin = p < edge ? 0 : bin_of(p, binning_.bins, binning_.edges);
       bin_[row * classes_ + k] = static_cast<uint16_t>(bin);
     }
   }
@@ -184,7 +185,9 @@ Null classwise_null(const Logits& logits, const Vector& labels, const Probabilit
   Prepared prepared(block_rows(logits), classes, binning);
   for (int64_t first = 0; first < redraws; first += at_once) {
     std::fill(counts.begin(), counts.end(), 0);
-    const auto prepare = [&](int64_t, int64_t row, const double* p) { prepared.take(row, p); };
+    const auto prepare = [&](int64_t, int64_t row, const double* e, double factor) {
+      prepared.take(row, e, factor);
+    };
     const auto redraw = [&](const ProbabilityBlock& block) {
       parallel_for(at_once / 4, block.rows * at_once, [&](int64_t begin, int64_t end) {
         for (int64_t quad = begin; quad < end; ++quad) {

@@ -46,16 +46,19 @@ class CellSums {
         parts_(block_parts(logits), Part{first_, {}, std::vector<int64_t>(first_.size())}),
         kernels_(softmax_kernels()) {}
 
-  void add_row(int64_t part, const double* p) {
+  void add_row(int64_t part, const double* e, double factor) {
     Part& sums = parts_[part];
-    const int64_t count = kernels_.add_below(p, static_cast<int64_t>(first_.size()), 1.0 / binning_.bins,
-                                             sums.first.data(), sums.found.data());
-    for (int64_t j = 0; j < count; ++j) sums.large.push_back({sums.found[j], p[sums.found[j]]});
+    const int64_t count = kernels_.add_below(e, static_cast<int64_t>(first_.size()), factor,
+                                             1.0 / binning_.bins, sums.first.data(), sums.found.data());
+    for (const int64_t k : std::span(sums.found).first(static_cast<size_t>(count))) {
+      const double p = e[k] * factor;
+      sums.large.push_back({k, bin_of(p, binning_.bins, binning_.edges), p});
+    }
   }
   void join(int64_t parts) {
     for (Part& part : std::span(parts_).first(parts)) {
       for (size_t k = 0; k < first_.size(); ++k) first_[k] += part.first[k];
-      for (const auto [k, p] : part.large) at(k, bin_of(p, binning_.bins, binning_.edges)) += p;
+      for (const auto [k, bin, p] : part.large) at(k, bin) += p;
       std::fill(part.first.begin(), part.first.end(), 0.0);
       part.large.clear();
     }
@@ -67,6 +70,7 @@ class CellSums {
  private:
   struct Large {
     int64_t k;
+    int bin;
     double p;
   };
   struct Part {
@@ -116,7 +120,7 @@ Observations observe(const Logits& logits, const Vector& labels, const Probabili
         add_labels(block, binning, seen.cells);
         progress.add(static_cast<double>(block.rows));
       },
-      [&](int64_t part, int64_t, const double* p) { cells.add_row(part, p); });
+      [&](int64_t part, int64_t, const double* e, double factor) { cells.add_row(part, e, factor); });
   cells.finish();
   return seen;
 }

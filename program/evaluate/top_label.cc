@@ -14,13 +14,6 @@ namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
-/// The group of the row of rank i of N: numpy.array_split.
-int group_of(int64_t i, int64_t rows, int groups) {
-  const int64_t least = rows / groups, longer = rows % groups;
-  const int64_t of_longer = longer * (least + 1);
-  return static_cast<int>(i < of_longer ? i / (least + 1) : longer + (i - of_longer) / least);
-}
-
 void add(BinSummary& bin, double confidence, double correct) {
   bin.count += 1;
   bin.confidence += confidence;
@@ -52,10 +45,13 @@ void TopLabel::cut(const Items& items, const std::vector<uint32_t>& order, const
   const bool by_row = rows_ <= kMostDrawnRows;
   if (by_row) sorted_.reserve(order.size());
   double sum = 0;
+  int group = -1;
+  int64_t group_end = 0;  // as numpy.array_split has it
   for (int64_t i = 0; i < rows_; ++i) {
+    while (i == group_end) group_end += rows_ / binning.bins + (++group < rows_ % binning.bins);
     const double c = items.confidence[order[i]], correct = items.correct[order[i]];
     const SmoothPlace place = smooth_place(c);
-    const int bin = bin_of(c, binning.bins, binning.edges), group = group_of(i, rows_, binning.bins);
+    const int bin = bin_of(c, binning.bins, binning.edges);
     if (runs_.empty() || runs_.back().bin != bin || runs_.back().group != group ||
         runs_.back().place.node != place.node) {
       runs_.push_back({0, 0, bin, group, {place.node, 0}});

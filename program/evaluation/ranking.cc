@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "evaluation/ranking.h"
 
-#include <algorithm>   // std::clamp, std::min, std::transform
-#include <cmath>       // std::ceil
-#include <functional>  // std::negate
-#include <limits>      // std::numeric_limits
-#include <string>      // std::to_string
-#include <utility>     // std::move
+#include <algorithm>  // std::clamp, std::min
+#include <cmath>      // std::ceil
+#include <limits>     // std::numeric_limits
+#include <string>     // std::to_string
+#include <utility>    // std::move
 
 #include "evaluation/sorted_order.h"
 
@@ -21,9 +20,7 @@ std::vector<uint32_t> ranking(const Items& items, int64_t least = 1) {
   if (rows < least || rows > std::numeric_limits<uint32_t>::max()) {
     throw Error("items", std::to_string(rows) + " rows, at least " + std::to_string(least) + " needed");
   }
-  std::vector<double> key(items.score.size());
-  std::transform(items.score.begin(), items.score.end(), key.begin(), std::negate());
-  return sorted_order(key);
+  return sorted_order(items.score, First::greatest);
 }
 
 /// Calls body(n, errors among the n highest of `order`, row of rank n), n = 1..N.
