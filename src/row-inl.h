@@ -436,18 +436,20 @@ void Differentiate(const void* z, int64_t n, double max, const GradientFactors& 
 template <class T, class S>
 void DifferentiateKept(const KeptExps<T>& kept, double max, const GradientFactors& factors, const T* v,
                        void* dz) {
-  const hn::ScalableTag<T> d;
-  using V = hn::Vec<decltype(d)>;
+  using D = hn::ScalableTag<T>;
+  using V = hn::Vec<D>;
+  const D d;
   int64_t begin = 0;
   for (int64_t i = 0; i < kept.count; ++i) {
     const Piece<T>& piece = kept.pieces[i];
     const double scale = std::exp(static_cast<double>(piece.reference) - max);
     const V factor = hn::Set(d, static_cast<T>(factors.probability * scale));
-    WriteGradient(
+    const T* exps = kept.exps;
+    WriteGradient(  // copies, since a store of a vector might change what is captured by reference
         begin, piece.end, factors.prior, v, static_cast<S*>(dz),
-        [&](int64_t k) HWY_ATTR { return Term<V>{hn::LoadU(d, kept.exps + k), factor}; },
-        [&](int64_t k, int64_t count)
-            HWY_ATTR { return Term<V>{LoadPart(d, kept.exps + k, count, T{0}), factor}; });
+        [=](int64_t k) HWY_ATTR { return Term<V>{hn::LoadU(D(), exps + k), factor}; },
+        [=](int64_t k, int64_t count)
+            HWY_ATTR { return Term<V>{LoadPart(D(), exps + k, count, T{0}), factor}; });
     begin = piece.end;
   }
 }
