@@ -96,7 +96,7 @@ TEST(Tiles, RowsThatDoNotCountMayHoldAnything) {
 }
 
 TEST(Tiles, BordersOfTilesAndOfWhatGoesByThem) {
-  for (const int64_t classes : {2, 3, 4, 31, 32, 33, 127, 254, 255, 256}) {
+  for (const int64_t classes : {2, 3, 4, 31, 32, 33, 127, 255, 256, 399, 400, 401}) {
     const int64_t width = tile_width(classes);
     for (const int64_t rows :
          {int64_t{1}, int64_t{7}, int64_t{8}, width - 1, width, width + 1, 2 * width + 17}) {
