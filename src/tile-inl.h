@@ -297,14 +297,16 @@ template <class T>
 void TileMaxima(const T* HWY_RESTRICT tile, int64_t n, int64_t classes, int64_t width, TileRows<T>& rows) {
   const hn::ScalableTag<T> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto one = hn::Set(d, T{1});
   for (int64_t row = 0; row < n; row += lanes) {
     auto max = hn::Load(d, tile + row);
-    auto argmax = hn::Zero(d);
+    auto argmax = hn::Zero(d), k_lanes = one;  // k in T: a conversion a class costs more than an addition
     for (int64_t k = 1; k < classes; ++k) {
       const auto z = hn::Load(d, tile + k * width + row);
       const auto larger = hn::Gt(z, max);
       max = hn::IfThenElse(larger, z, max);
-      argmax = hn::IfThenElse(larger, hn::Set(d, static_cast<T>(k)), argmax);
+      argmax = hn::IfThenElse(larger, k_lanes, argmax);
+      k_lanes = hn::Add(k_lanes, one);
     }
     hn::Store(max, d, rows.max + row);
     hn::Store(argmax, d, rows.argmax + row);
@@ -321,8 +323,12 @@ HWY_INLINE void SumTile(T* HWY_RESTRICT tile, int64_t n, int64_t classes, int64_
                         const T* HWY_RESTRICT v, const Ahead* ahead, TileRows<T>& rows) {
   const hn::ScalableTag<T> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto one = hn::Set(d, T{1});
+  const Ahead next = ahead[0], gradient = ahead[1];
   for (int64_t row = 0; row < n; row += lanes) {
     const auto max = hn::Load(d, rows.max + row), argmax = hn::Load(d, rows.argmax + row);
+    auto k_lanes = hn::Zero(d);
+    const char *from = next.from + row * next.row_step, *to = gradient.from + row * gradient.row_step;
     RowSum<decltype(d)> tail(d), tail_z(d), prior_dot(d);
     for (int64_t begin = 0; begin < classes; begin += kBlockTerms) {
       const int64_t end = std::min(classes, begin + kBlockTerms);
@@ -330,9 +336,11 @@ HWY_INLINE void SumTile(T* HWY_RESTRICT tile, int64_t n, int64_t classes, int64_
         const auto x = hn::Sub(hn::Load(d, tile + k * width + row), max);
         const auto e = BoundedExp(d, x);
         hn::Store(e, d, tile + k * width + row);
-        for (int i = 0; i < 2; ++i)
-          hwy::Prefetch(ahead[i].from + row * ahead[i].row_step + k * ahead[i].class_step);
-        tail.Add(hn::IfThenElseZero(hn::Ne(argmax, hn::Set(d, static_cast<T>(k))), e));
+        hwy::Prefetch(from);
+        hwy::Prefetch(to);
+        from += next.class_step, to += gradient.class_step;
+        tail.Add(hn::IfThenElseZero(hn::Ne(argmax, k_lanes), e));
+        k_lanes = hn::Add(k_lanes, one);
         // Where e is 0, x may be -inf: bound x so that the product is 0 too.
         if constexpr (kEntropy) tail_z.MulAdd(hn::Max(x, hn::Set(d, 2 * ExpConstants<T>::kLeast)), e);
         if constexpr (kPrior == PriorSum::plain) prior_dot.Add(x);
