@@ -89,7 +89,7 @@ class Blocks {
     block.argmax[i] = sums.argmax;
     block.confidence[i] = confidence;
     block.of_label[i] = of_label;
-    // What rounds in the difference is far below the 1/2 that a wrong row's score has at least.
+    // What rounds in the difference is far below 1/2, the least Brier score of a wrong row.
     const double others = on_top ? sums.squares : sums.squares - e[label] * e[label];
     const double of_top = on_top ? sums.tail * confidence : confidence;
     block.brier[i] =
@@ -126,19 +126,19 @@ class Blocks {
     return options_.probabilities ? std::log(value) : value;
   }
 
-  // p_k = exp(scale * (z_k - max)), not yet divided by their sum.
-  SoftmaxSums exps(int64_t row, double* p) const {
+  // e_k = exp(scale * (z_k - max)).
+  SoftmaxSums exps(int64_t row, double* e) const {
     SoftmaxSums sums;
     if (logits_.dtype == DType::f32 && logits_.class_stride == 1 && !options_.probabilities) {
       const float* z = static_cast<const float*>(logits_.data) + logits_.index(row, 0);
-      kernels_.f32.exps(z, logits_.classes, options_.scale, p, sums);
+      kernels_.f32.exps(z, logits_.classes, options_.scale, e, sums);
       return sums;
     }
-    widen_row(logits_, row, p);
+    widen_row(logits_, row, e);
     if (options_.probabilities) {
-      for (int64_t k = 0; k < logits_.classes; ++k) p[k] = std::log(p[k]);
+      for (int64_t k = 0; k < logits_.classes; ++k) e[k] = std::log(e[k]);
     }
-    kernels_.f64.exps(p, logits_.classes, options_.scale, p, sums);
+    kernels_.f64.exps(e, logits_.classes, options_.scale, e, sums);
     return sums;
   }
 

@@ -10,7 +10,6 @@
 
 #include <hwy/highway.h>
 
-#include <algorithm>    // std::copy_n
 #include <type_traits>  // std::is_same_v
 
 #include "storage.h"
@@ -53,6 +52,38 @@ HWY_INLINE hn::Vec<hn::Rebind<uint16_t, D>> Demote([[maybe_unused]] D d, hn::Vec
 }
 #endif
 
+template <class D, class S>
+HWY_INLINE hn::Vec<D> LoadAs(D d, const S* from) {
+  using T = hn::TFromD<D>;
+  if constexpr (std::is_same_v<S, T>) {
+    return hn::LoadU(d, from);
+  } else {
+#if HWY_TARGET != HWY_SCALAR
+    if constexpr (kHasVectors<S>)
+      return Promote<S>(d, hn::LoadU(hn::Rebind<uint16_t, D>(), reinterpret_cast<const uint16_t*>(from)));
+#endif
+    HWY_ALIGN T values[HWY_MAX_BYTES / sizeof(T)];
+    for (size_t i = 0; i < hn::Lanes(d); ++i) values[i] = load<T>(from[i]);
+    return hn::Load(d, values);
+  }
+}
+
+template <class D, class S>
+HWY_INLINE void StoreAs(hn::Vec<D> x, D d, S* to) {
+  using T = hn::TFromD<D>;
+  if constexpr (std::is_same_v<S, T>) {
+    hn::StoreU(x, d, to);
+  } else {
+#if HWY_TARGET != HWY_SCALAR
+    if constexpr (kHasVectors<S>)
+      return hn::StoreU(Demote<S>(d, x), hn::Rebind<uint16_t, D>(), reinterpret_cast<uint16_t*>(to));
+#endif
+    HWY_ALIGN T values[HWY_MAX_BYTES / sizeof(T)];
+    hn::Store(x, d, values);
+    for (size_t i = 0; i < hn::Lanes(d); ++i) store(values[i], to[i]);
+  }
+}
+
 // Up to a vector of values, the rest `filler`: no read past the end, whatever the instruction set.
 // Not inlined: a row has one.
 template <class D, class S, class T = hn::TFromD<D>>
@@ -67,34 +98,6 @@ HWY_NOINLINE void StorePart(hn::Vec<D> x, D d, S* to, int64_t count) {
   HWY_ALIGN T values[HWY_MAX_BYTES / sizeof(T)];
   hn::Store(x, d, values);
   for (int64_t i = 0; i < count; ++i) store(values[i], to[i]);
-}
-
-template <class D, class S>
-HWY_INLINE hn::Vec<D> LoadAs(D d, const S* from) {
-  using T = hn::TFromD<D>;
-  if constexpr (std::is_same_v<S, T>) {
-    return hn::LoadU(d, from);
-  } else {
-#if HWY_TARGET != HWY_SCALAR
-    if constexpr (kHasVectors<S>)
-      return Promote<S>(d, hn::LoadU(hn::Rebind<uint16_t, D>(), reinterpret_cast<const uint16_t*>(from)));
-#endif
-    return LoadPart(d, from, static_cast<int64_t>(hn::Lanes(d)), T{0});
-  }
-}
-
-template <class D, class S>
-HWY_INLINE void StoreAs(hn::Vec<D> x, D d, S* to) {
-  using T = hn::TFromD<D>;
-  if constexpr (std::is_same_v<S, T>) {
-    hn::StoreU(x, d, to);
-  } else {
-#if HWY_TARGET != HWY_SCALAR
-    if constexpr (kHasVectors<S>)
-      return hn::StoreU(Demote<S>(d, x), hn::Rebind<uint16_t, D>(), reinterpret_cast<uint16_t*>(to));
-#endif
-    StorePart(x, d, to, static_cast<int64_t>(hn::Lanes(d)));
-  }
 }
 
 }  // namespace labelsmooth::HWY_NAMESPACE

@@ -21,10 +21,11 @@
 
 namespace labelsmooth {
 
-constexpr int64_t kTileElements = 4096;  // 16 KiB of f32, which leaves half of an L1 cache
+constexpr int64_t kTileElements = 4096;  // 16 KiB of f32, half of an L1 cache; more above 256 classes
 
-// Classes up to which tiles are the faster way: where they are contiguous (f64 loses a tenth above 255), and
-// where they are not.
+// Classes up to which rows go by tiles: where they are contiguous, and where they are not. The faster way in
+// f32; f64, whose bound would be 255, shares it, since `finish` knows no type and has the bits of the one
+// call.
 constexpr int64_t kMostContiguous = 400, kMostScattered = 4096;
 
 /// Rows to a tile, whatever the instruction set.
@@ -202,9 +203,10 @@ class Tiles {
   template <class Void>
   Ahead ahead(const View<Void>& view, int64_t row) const {
     if (span_ < width_) return {};
+    const int64_t class_step = view.classes > 1 ? view.class_stride : 0;  // an axis of one has any stride
     const auto bytes = static_cast<int64_t>(size_bytes(view.dtype));
     const char* from = static_cast<const char*>(view.data) + view.index(row, 0) * bytes;
-    if (stride(view) == 1) return {from, bytes, view.class_stride * bytes};
+    if (stride(view) == 1) return {from, bytes, class_step * bytes};
     const int64_t lanes = kernels_.lanes;
     return {from, stride(view) * bytes, lanes * bytes};
   }

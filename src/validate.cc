@@ -105,7 +105,7 @@ void check_labels(const Vector& labels, const Vector& other, int64_t total_class
     if (!other.empty()) what += " (for both labels)";
     throw Error("labels", "row " + text(row) + " has " + text(label) + ", " + what + " are allowed", row);
   };
-  const auto last = static_cast<uint64_t>(total_classes - 1);
+  const uint64_t last = static_cast<uint64_t>(total_classes) - 1;
   for_label_blocks(labels, [&](int64_t begin, std::span<const int64_t> block) {
     uint64_t signs = 0;  // of label and last - label, since old vectors cannot compare 64 bits
     for (const int64_t label : block)

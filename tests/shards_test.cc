@@ -190,6 +190,9 @@ TEST(Shards, PartsOfARowAreNotFinished) {
   EXPECT_THROW(gradient(batch.logits(), batch.labels, ranks[0].summaries, {}, {dz.data(), 2, 10}), Error);
   summarize(batch.logits(), batch.labels, {}, summaries);
   EXPECT_THROW(gradient(batch.logits(), batch.labels, summaries, {}, {dz.data(), 2, 6}), Error);
+  const std::vector<int64_t> none;
+  for (const int64_t classes : {INT64_MIN, INT64_MIN + 1, int64_t{-1}, int64_t{0}})
+    EXPECT_THROW(finish({}, classes, none, {}), Error) << classes;
   EXPECT_THROW(finish(summaries, 10, batch.labels, {.smoothing = uniform(.1)}), Error) << "no prior's sums";
   std::vector<double> short_part(1);
   EXPECT_THROW(finish(summaries, 10, batch.labels, {}, {.nll = short_part}), Error);

@@ -158,6 +158,20 @@ TEST(Tiles, SpansOfAnyLength) {
   }
 }
 
+// An axis of one class does not move, whatever its stride.
+TEST(Tiles, OneClassOfAnyStride) {
+  const std::vector<float> z(300, 2);
+  std::vector<float> dz(300, 7);
+  const std::vector<int64_t> labels(300, 0);
+  for (const int64_t stride : {INT64_MIN, -(int64_t{1} << 60), int64_t{1} << 61, INT64_MAX}) {
+    Logits logits(z.data(), 300, 1);
+    Gradient dlogits(dz.data(), 300, 1);
+    logits.class_stride = dlogits.class_stride = stride;
+    EXPECT_EQ(cross_entropy(logits, labels, dlogits, {.smoothing = uniform(.1)}).loss, 0) << stride;
+    EXPECT_EQ(dz, std::vector<float>(300, 0));
+  }
+}
+
 // log(1 + tail) within 2 ulp from the least tail to one that no row can have.
 TEST(Tiles, LogSumIsWithinTwoUlp) {
   std::vector<double> tails = {0, 1, std::sqrt(2.) - 1, std::sqrt(2.), 3};

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "evaluation/sorted_order.h"
 
-#include <algorithm>                             // std::inplace_merge, std::is_sorted
-#include <boost/sort/spreadsort/float_sort.hpp>  // float_mem_cast, float_sort
-#include <functional>                            // std::less
-#include <numeric>                               // std::iota
+#include <algorithm>  // std::inplace_merge, std::is_sorted, std::sort
+#include <numeric>    // std::iota
 
 #include "parallel.h"
 
@@ -21,13 +19,6 @@ struct Entry {  // the key beside its row: a third faster than rows that look th
   }
 };
 
-/// What float_sort wants of a key: its bits from `offset` on.
-struct HighBits {
-  int64_t operator()(const Entry& entry, unsigned offset) const {
-    return boost::sort::spreadsort::float_mem_cast<double, int64_t>(entry.key) >> offset;
-  }
-};
-
 }  // namespace
 
 std::vector<uint32_t> sorted_order(const std::vector<double>& key, First first) {
@@ -38,14 +29,13 @@ std::vector<uint32_t> sorted_order(const std::vector<double>& key, First first) 
   if (std::is_sorted(key.begin(), key.end(), before)) return order;
   std::vector<Entry> entries;
   entries.reserve(key.size());
-  for (const uint32_t row : order)
-    entries.push_back({sign * key[row] + 0.0, row});  // one zero: bits tell two
+  for (const uint32_t row : order) entries.push_back({sign * key[row], row});
 
   const auto size = static_cast<int64_t>(key.size());
   const auto part = [&](int64_t i) { return entries.begin() + size * i / kParts; };
   parallel_for(kParts, size, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i)
-      boost::sort::spreadsort::float_sort(part(i), part(i + 1), HighBits(), std::less<Entry>());
+    // Boost's float_sort takes 40 % less time and leaves long ties in any order.
+    for (int64_t i = begin; i < end; ++i) std::sort(part(i), part(i + 1));
   });
   for (int64_t width = 1; width < kParts; width *= 2) {
     parallel_for(kParts / (2 * width), size, [&](int64_t begin, int64_t end) {

@@ -13,29 +13,47 @@
 namespace labelsmooth {
 namespace {
 
+void expect_stable_sort(const std::vector<double>& key) {
+  for (const First first : {First::least, First::greatest}) {
+    std::vector<uint32_t> expected(key.size());
+    std::iota(expected.begin(), expected.end(), 0);
+    std::stable_sort(expected.begin(), expected.end(), [&](uint32_t a, uint32_t b) {
+      return first == First::least ? key[a] < key[b] : key[a] > key[b];
+    });
+    for (const int threads : {1, 3}) {
+      set_threads(threads);
+      EXPECT_TRUE(sorted_order(key, first) == expected) << key.size();
+    }
+  }
+  set_threads(0);
+}
+
 TEST(SortedOrder, IsTheStableSort) {
   std::mt19937 random(1);
   constexpr double kInf = std::numeric_limits<double>::infinity();
   for (const size_t size : {0, 1, 2, 5, 15, 16, 17, 1000, 200'000}) {  // fewer than parts, uneven, by threads
     std::vector<double> key(size);
-    for (double& one : key) {  // many ties, and on both sides of 0
-      one = static_cast<double>(random() % (size / 3 + 1)) - static_cast<double>(size / 9);
-      one *= 1e-3;
-    }
+    for (double& one : key)  // a few of each, on both sides of 0
+      one = 1e-3 * (static_cast<double>(random() % (size / 3 + 1)) - static_cast<double>(size / 9));
     if (size > 16) key[3] = kInf, key[5] = -kInf, key[7] = -0.0, key[11] = 0.0;
-    for (const First first : {First::least, First::greatest}) {
-      std::vector<uint32_t> expected(size);
-      std::iota(expected.begin(), expected.end(), 0);
-      std::stable_sort(expected.begin(), expected.end(), [&](uint32_t a, uint32_t b) {
-        return first == First::least ? key[a] < key[b] : key[a] > key[b];
-      });
-      for (const int threads : {1, 3}) {
-        set_threads(threads);
-        EXPECT_EQ(sorted_order(key, first), expected) << size;
-      }
-    }
+    expect_stable_sort(key);
   }
-  set_threads(0);
+}
+
+// A radix sort tried here left ties as they fell.
+TEST(SortedOrder, LongTies) {
+  std::mt19937 random(2);
+  constexpr double kInf = std::numeric_limits<double>::infinity();
+  for (const double most : {1.0, kInf}) {  // a saturated model's confidences, and its scores
+    std::vector<double> key(300'000);
+    for (double& one : key) one = random() % 10 < 6 ? most : static_cast<double>(random() % 1000) / 1000;
+    expect_stable_sort(key);
+  }
+  std::vector<double> two(300'000), near(20'000);
+  for (double& one : two) one = random() % 2 == 0 ? 1 : .5;
+  expect_stable_sort(two);
+  for (double& one : near) one = 1 - static_cast<double>(random() % 8) * 0x1p-53;
+  expect_stable_sort(near);
 }
 
 }  // namespace
