@@ -85,7 +85,7 @@ HWY_INLINE void StoreAs(hn::Vec<D> x, D d, S* to) {
 }
 
 // Up to a vector of values, the rest `filler`: no read past the end, whatever the instruction set.
-// Not inlined: a row has one.
+// Not inlined: a row has few.
 template <class D, class S, class T = hn::TFromD<D>>
 HWY_NOINLINE hn::Vec<D> LoadPart(D d, const S* from, int64_t count, T filler) {
   HWY_ALIGN T values[HWY_MAX_BYTES / sizeof(T)];
