@@ -22,11 +22,11 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 // ---- finish ----
 
-// The row's loss without its weight.
-double loss_of(const Problem& problem, const RowSummary& summary, const Row& row) {
+// The row's loss without its weight; ls = log1p(tail).
+double loss_of(const Problem& problem, const RowSummary& summary, const Row& row, double ls) {
   const Options& options = problem.options;
   const Coefficients c = coefficients(problem, summary, row);
-  const double ls = std::log1p(summary.tail), lse = summary.max + ls;
+  const double lse = summary.max + ls;
   double loss = c.q * ls - term(c.a, summary.label_dot) - term(c.b + c.suppression, summary.prior_dot);
   if (options.z_loss != 0) loss += options.z_loss * lse * lse;
   if (options.entropy_penalty != 0)
@@ -48,7 +48,7 @@ RowResult finish_row(const Problem& problem, const RowSummary& summary, const Ro
   const double ls = std::log1p(summary.tail);
   Totals& totals = result.totals;
   totals.nll = finite ? summary.label_mass * ls - summary.label_dot : kNan;
-  totals.loss = row.weight == 0 ? 0 : finite ? row.weight * loss_of(problem, summary, row) : kNan;
+  totals.loss = row.weight == 0 ? 0 : finite ? row.weight * loss_of(problem, summary, row, ls) : kNan;
   totals.correct = finite && summary.argmax == row.label;
   if (finite && std::isinf(summary.label_dot)) totals.first_impossible_row = row.index;
   result.lse = finite ? summary.max + ls : kNan;

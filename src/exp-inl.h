@@ -55,10 +55,21 @@ HWY_INLINE V BoundedExp(D d, V x) {
   V poly = hn::Set(d, C::kPoly[kTerms - 1]);
   for (size_t i = kTerms - 1; i-- > 0;) poly = hn::MulAdd(poly, r, hn::Set(d, C::kPoly[i]));
   poly = hn::Add(hn::MulAdd(hn::Mul(r, r), poly, r), hn::Set(d, T{1}));
+#if HWY_TARGET <= HWY_AVX3
+  // "Not less", so that NaN stays; Highway has no name for it.
+  if constexpr (sizeof(T) == 4) {
+    const auto normal = _mm512_cmp_ps_mask(x.raw, _mm512_set1_ps(C::kLeast), _CMP_NLT_UQ);
+    return V{_mm512_maskz_scalef_ps(normal, poly.raw, n.raw)};
+  } else {
+    const auto normal = _mm512_cmp_pd_mask(x.raw, _mm512_set1_pd(C::kLeast), _CMP_NLT_UQ);
+    return V{_mm512_maskz_scalef_pd(normal, poly.raw, n.raw)};
+  }
+#else
   // The low bits of `shifted` hold n + bias; a multiplication by 2^n keeps NaN, an integer add would not.
   const hn::RebindToUnsigned<D> du;
   const V scale = hn::BitCast(d, hn::ShiftLeft<C::kMantissaBits>(hn::BitCast(du, shifted)));
   return hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, C::kLeast)), hn::Mul(poly, scale));
+#endif
 }
 
 }  // namespace labelsmooth::HWY_NAMESPACE

@@ -65,7 +65,7 @@ template <class T>
 struct ChunkKernels {
   /// Sums of z over the chunk's own max; tail_z only if `entropy`. `ahead`, where given, is memory of the
   /// logits' size that will be written soon. `kept`, where given and not `entropy`, receives what
-  /// `gradient_of_kept` needs, unless max is not finite.
+  /// `gradient_of_kept` needs, unless max is NaN or +inf.
   void (*summarize)(const void* z, int64_t n, PriorSum prior_sum, const PriorOfChunk<T>& prior, bool entropy,
                     const char* ahead, KeptExps<T>* kept, ChunkSums& sums);
   /// dz_k = exp(x) * (probability + entropy * x) - prior * v_k, x = z_k - max, with v_k = 1 where v is null.
@@ -111,7 +111,7 @@ struct TileKernels {
   bool (*finish)(int64_t n, double prior_mass, TileRows<T>& rows);
   /// Sums over the rows that count.
   TileTotals (*total)(int64_t n, const TileRows<T>& rows);
-  /// exp(z - max) to the gradient, but for the label's own element.
+  /// exp(z - max) to the gradient.
   void (*gradient)(T* tile, int64_t n, int64_t classes, int64_t width, const T* v, const TileRows<T>& rows);
 };
 

@@ -88,6 +88,17 @@ HWY_INLINE void StoreAs(hn::Vec<D> x, D d, S* to) {
 // Not inlined: a row has few.
 template <class D, class S, class T = hn::TFromD<D>>
 HWY_NOINLINE hn::Vec<D> LoadPart(D d, const S* from, int64_t count, T filler) {
+#if HWY_TARGET <= HWY_AVX3
+  const auto present = hn::FirstN(d, static_cast<size_t>(count));
+  if constexpr (std::is_same_v<S, T>) {
+    return hn::IfThenElse(present, hn::MaskedLoad(present, d, from), hn::Set(d, filler));
+  } else {
+    const hn::Rebind<uint16_t, D> du16;
+    const auto bits = hn::MaskedLoad(hn::FirstN(du16, static_cast<size_t>(count)), du16,
+                                     reinterpret_cast<const uint16_t*>(from));
+    return hn::IfThenElse(present, Promote<S>(d, bits), hn::Set(d, filler));
+  }
+#endif
   HWY_ALIGN T values[HWY_MAX_BYTES / sizeof(T)];
   hn::Store(hn::Set(d, filler), d, values);
   for (int64_t i = 0; i < count; ++i) values[i] = load<T>(from[i]);
@@ -95,6 +106,15 @@ HWY_NOINLINE hn::Vec<D> LoadPart(D d, const S* from, int64_t count, T filler) {
 }
 template <class D, class S, class T = hn::TFromD<D>>
 HWY_NOINLINE void StorePart(hn::Vec<D> x, D d, S* to, int64_t count) {
+#if HWY_TARGET <= HWY_AVX3
+  if constexpr (std::is_same_v<S, T>) {
+    return hn::BlendedStore(x, hn::FirstN(d, static_cast<size_t>(count)), d, to);
+  } else {
+    const hn::Rebind<uint16_t, D> du16;
+    return hn::BlendedStore(Demote<S>(d, x), hn::FirstN(du16, static_cast<size_t>(count)), du16,
+                            reinterpret_cast<uint16_t*>(to));
+  }
+#endif
   HWY_ALIGN T values[HWY_MAX_BYTES / sizeof(T)];
   hn::Store(x, d, values);
   for (int64_t i = 0; i < count; ++i) store(values[i], to[i]);

@@ -285,11 +285,27 @@ HWY_INLINE double AddLanes(D64 d, hn::Vec<D64> x) {
   return sum;
 }
 
-// Of each row from[label * step + place], with class 0 for the label -1.
+// Classes up to which a row's label is found by a comparison a class: a gather takes as long as some ten.
+constexpr int64_t kFewClasses = 16;
+
 template <class D, class T = hn::TFromD<D>>
-HWY_INLINE hn::Vec<D> AtLabel(D d, const T* from, hn::Vec<D> label, int64_t step, hn::Vec<D> place) {
-  const auto index = hn::MulAdd(hn::Max(label, hn::Zero(d)), hn::Set(d, static_cast<T>(step)), place);
+HWY_INLINE hn::Vec<D> Gather(D d, const T* from, hn::Vec<D> index) {
   return hn::GatherIndex(d, from, hn::ConvertTo(hn::RebindToSigned<D>(), index));
+}
+// What a vector of rows has at its labels, with class 0 for the label -1.
+template <class D, class T = hn::TFromD<D>>
+HWY_INLINE hn::Vec<D> AtLabel(D d, const T* tile, int64_t classes, int64_t width, int64_t row,
+                              hn::Vec<D> label) {
+  if (classes > kFewClasses) {
+    const auto width_lanes = hn::Set(d, static_cast<T>(width));
+    return Gather(d, tile + row, hn::MulAdd(hn::Max(label, hn::Zero(d)), width_lanes, hn::Iota(d, T{0})));
+  }
+  auto found = hn::Load(d, tile + row), k_lanes = hn::Set(d, T{1});
+  for (int64_t k = 1; k < classes; ++k) {
+    found = hn::IfThenElse(hn::Eq(label, k_lanes), hn::Load(d, tile + k * width + row), found);
+    k_lanes = hn::Add(k_lanes, hn::Set(d, T{1}));
+  }
+  return found;
 }
 
 // max, argmax and label_dot of each row; of a row with NaN some value or NaN.
@@ -303,15 +319,13 @@ void TileMaxima(const T* HWY_RESTRICT tile, int64_t n, int64_t classes, int64_t 
     auto argmax = hn::Zero(d), k_lanes = one;  // k in T: a conversion a class costs more than an addition
     for (int64_t k = 1; k < classes; ++k) {
       const auto z = hn::Load(d, tile + k * width + row);
-      const auto larger = hn::Gt(z, max);
-      max = hn::IfThenElse(larger, z, max);
-      argmax = hn::IfThenElse(larger, k_lanes, argmax);
+      argmax = hn::IfThenElse(hn::Gt(z, max), k_lanes, argmax);
+      max = hn::Max(max, z);  // the next class waits for this alone
       k_lanes = hn::Add(k_lanes, one);
     }
     hn::Store(max, d, rows.max + row);
     hn::Store(argmax, d, rows.argmax + row);
-    const auto place = hn::Iota(d, static_cast<T>(row));
-    const auto z = AtLabel(d, tile, hn::Load(d, rows.label + row), width, place);
+    const auto z = AtLabel(d, tile, classes, width, row, hn::Load(d, rows.label + row));
     Wide<decltype(d)>::Of(d, z).Minus(Wide<decltype(d)>::Of(d, max)).StoreTo(rows.label_dot + row);
   }
 }
@@ -357,10 +371,9 @@ HWY_INLINE void SumTile(T* HWY_RESTRICT tile, int64_t n, int64_t classes, int64_
     if constexpr (kEntropy) tail_z.StoreTo(rows.tail_z + row);
     prior_dot.StoreTo(rows.prior_dot + row);
     const auto label = hn::Load(d, rows.label + row);
-    const auto place = hn::Iota(d, static_cast<T>(row));
-    hn::Store(AtLabel(d, tile, label, width, place), d, rows.label_exp + row);
+    hn::Store(AtLabel(d, tile, classes, width, row, label), d, rows.label_exp + row);
     if constexpr (kPrior == PriorSum::weighted)
-      Wide<decltype(d)>::Of(d, AtLabel(d, v, label, 1, hn::Zero(d))).StoreTo(rows.label_prior + row);
+      Wide<decltype(d)>::Of(d, Gather(d, v, hn::Max(label, hn::Zero(d)))).StoreTo(rows.label_prior + row);
   }
 }
 
@@ -451,15 +464,26 @@ template <class T>
 void DifferentiateTile(T* HWY_RESTRICT tile, int64_t n, int64_t classes, int64_t width,
                        const T* HWY_RESTRICT v, const TileRows<T>& rows) {
   const hn::ScalableTag<T> d;
+  const auto one = hn::Set(d, T{1});
+  const bool few = classes <= kFewClasses;
   for (int64_t row = 0; row < n; row += static_cast<int64_t>(hn::Lanes(d))) {
     const auto share = hn::Load(d, rows.share + row), factor = hn::Load(d, rows.prior_factor + row);
+    const auto label = hn::Load(d, rows.label + row), own = hn::Load(d, rows.label_gradient + row);
     // Rows whose gradient is 0 may hold NaN.
     const auto dead = hn::And(hn::Eq(share, hn::Zero(d)), hn::Eq(factor, hn::Zero(d)));
+    auto k_lanes = hn::Zero(d);
     for (int64_t k = 0; k < classes; ++k) {
       T* to = tile + k * width + row;
       const auto prior = v == nullptr ? factor : hn::Mul(factor, hn::Set(d, v[k]));
-      hn::Store(hn::IfThenZeroElse(dead, hn::MulSub(hn::Load(d, to), share, prior)), d, to);
+      auto dz = hn::IfThenZeroElse(dead, hn::MulSub(hn::Load(d, to), share, prior));
+      if (few) dz = hn::IfThenElse(hn::Eq(label, k_lanes), own, dz);
+      hn::Store(dz, d, to);
+      k_lanes = hn::Add(k_lanes, one);
     }
+  }
+  for (int64_t row = 0; !few && row < n; ++row) {
+    if (rows.label[row] >= 0)
+      tile[static_cast<int64_t>(rows.label[row]) * width + row] = rows.label_gradient[row];
   }
 }
 

@@ -166,10 +166,6 @@ class Tiles {
   void gradient(Scratch& scratch) const {
     TileRows<T>& rows = *scratch.rows;
     kernels_.gradient(scratch.tile.get(), scratch.n, logits_.classes, width_, chunks_.prior(), rows);
-    for (int64_t i = 0; i < scratch.n; ++i) {
-      if (rows.label[i] >= 0)
-        element(scratch, i, static_cast<int64_t>(rows.label[i])) = rows.label_gradient[i];
-    }
   }
   /// The gradient of a row that chunks.h has summarized, into its place in the tile.
   void gradient(const Row& row, const RowSummary& summary, double factor, Scratch& scratch) const {

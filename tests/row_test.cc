@@ -3,7 +3,7 @@
 // with impossible classes, and exps that are kept for the gradient.
 #include <gtest/gtest.h>
 
-#include <algorithm>   // std::sort
+#include <algorithm>   // std::fill_n, std::sort
 #include <functional>  // std::greater
 #include <vector>      // std::vector
 
@@ -76,6 +76,27 @@ TEST(LongRows, TheLargestAnywhere) {
         SCOPED_TRACE(testing::Message() << name(dtype) << " above " << above << " at " << at);
         EXPECT_EQ(run(c).argmax, (std::vector<int64_t>{at, at / 2}));
         expect_reference_of_sums(c);
+        if (HasFailure()) return;
+      }
+    }
+  }
+}
+
+// Exps are kept chunk by chunk, each with references of its own, and not of rows past 262,144 classes.
+TEST(LongRows, SeveralChunks) {
+  for (const int64_t classes : {70'003, 262'144, 262'145}) {
+    for (const DType dtype : {DType::f32, DType::bf16}) {
+      for (const Write write : {Write::separate, Write::in_place}) {
+        LossCase c = case_of(classes, dtype);
+        c.write = write;
+        for (double& z : c.logits) z *= 4;
+        const auto middle = c.logits.begin() + classes;
+        std::sort(c.logits.begin(), middle);
+        std::sort(middle, c.logits.end(), std::greater());
+        std::fill_n(middle + 32'768, 32'768, -kInf);  // a chunk without a possible class
+        c.labels = {classes - 1, 3};
+        SCOPED_TRACE(testing::Message() << name(dtype) << " " << classes << " write " << int(write));
+        expect_reference(c);
         if (HasFailure()) return;
       }
     }
