@@ -3,12 +3,13 @@
 // the type the kernels compute with. Where the memory already is that, it is read in place.
 #pragma once
 
-#include <algorithm>  // std::fill_n, std::min
-#include <cmath>      // std::abs, std::exp, std::isfinite, std::isinf, std::log1p, std::tanh
-#include <cstdint>    // int64_t
-#include <limits>     // std::numeric_limits
-#include <utility>    // std::exchange
-#include <vector>     // std::vector
+#include <algorithm>    // std::fill_n, std::min
+#include <cmath>        // std::exp, std::isfinite, std::isinf, std::log1p
+#include <cstdint>      // int64_t
+#include <limits>       // std::numeric_limits
+#include <type_traits>  // std::is_same_v
+#include <utility>      // std::exchange
+#include <vector>       // std::vector
 
 #include "kernels.h"
 #include "problem.h"
@@ -65,9 +66,9 @@ class Chunks {
   /// A thread's own, for one call.
   struct Scratch {
     Buffers* buffers = nullptr;
-    const Gradient* dlogits = nullptr;  // where the gradient is made in place
-    bool keeps = false;                 // the exps of a row, from its sums to its gradient
-    int64_t kept_row = -1;
+    const Gradient* dlogits = nullptr;     // where the gradient is made in place
+    bool keeps = false;                    // the exps of a row, from its sums to its gradient
+    int64_t kept_row = -1, laid_row = -1;  // the row of those exps, and of the logits in buffers->z
   };
   Scratch scratch(const Gradient* dlogits = nullptr, bool accumulate = false) const {
     Scratch scratch;
@@ -212,6 +213,7 @@ class Chunks {
     const Chunk& chunk = chunks_[index];
     Buffers& room = *scratch.buffers;
     const ChunkLogits z = logits_of(row, chunk, half_in_place_, room.z.data());
+    if (chunks_.size() == 1 && z.data == room.z.data()) scratch.laid_row = row.index;
     const PriorPart prior = lay_prior(row, chunk, z, room.v.data());
     ChunkSums sums;
     const bool keeps = scratch.keeps && !entropy;
@@ -268,12 +270,9 @@ class Chunks {
   void lay_logits(const Row& row, const Chunk& chunk, T* scratch) const {
     const int64_t first = chunk.begin - logits_.class_begin;
     lay_row(logits_, row.index, first, chunk, scratch);
-    if (const double cap = options_.soft_cap; cap != 0) {
-      // tanh(-inf) is -1, which would make an impossible class possible.
-      for (int64_t k = 0; k < chunk.size(); ++k) {
-        const double z = scratch[k];
-        scratch[k] = static_cast<T>(std::isinf(z) ? z : options_.scale * cap * std::tanh(z / cap));
-      }
+    if (options_.soft_cap != 0) {
+      if constexpr (std::is_same_v<T, double>)  // as with_compute_type has it
+        kernels().soft_cap.apply(scratch, chunk.size(), options_.soft_cap, options_.scale);
     } else if (options_.scale != 1) {
       for (int64_t k = 0; k < chunk.size(); ++k) scratch[k] *= static_cast<T>(options_.scale);
     }
@@ -339,9 +338,17 @@ class Chunks {
   }
 
   void lay_row(const Rows& rows, int64_t row, int64_t first, const Chunk& chunk, T* scratch) const {
+    lay(rows, row, first, chunk.size(), scratch);
+  }
+  // n classes of a row, from `first` of the view's on.
+  template <class Value>
+  static void lay(const Rows& rows, int64_t row, int64_t first, int64_t n, Value* to) {
     with_storage(rows.dtype, [&]<class S>() {
       const S* from = static_cast<const S*>(rows.data) + rows.index(row, first);
-      for (int64_t k = 0; k < chunk.size(); ++k) scratch[k] = load<T>(from[k * rows.class_stride]);
+      const auto copy = [&](int64_t stride) {
+        for (int64_t k = 0; k < n; ++k) to[k] = load<Value>(from[k * stride]);
+      };
+      rows.class_stride == 1 ? copy(1) : copy(rows.class_stride);  // compilers make vectors of the former
     });
   }
 
@@ -394,7 +401,11 @@ class Chunks {
     const Chunk& chunk = chunks_[index];
     Buffers& room = *scratch.buffers;
     const Coefficients c = coefficients(problem_, summary, row);
-    const ChunkLogits z = logits_of(row, chunk, half_in_place_ && dz.storage == logits_.dtype, room.z.data());
+    const bool laid = scratch.laid_row == row.index;
+    if (!laid) scratch.laid_row = -1;
+    const ChunkLogits z =
+        laid ? ChunkLogits{room.z.data(), dtype_of<T>()}
+             : logits_of(row, chunk, half_in_place_ && dz.storage == logits_.dtype, room.z.data());
     const PriorPart prior = lay_prior(row, chunk, z, room.v.data());
     const bool dense = problem_.is_dense();
     if (dense) lay_dense(row, chunk, room.t.data());
@@ -479,17 +490,19 @@ class Chunks {
 
   // From the derivative in z to that in the logit: z = scale * cap * tanh(logit / cap).
   void chain(const Row& row, const Chunk& chunk, const T* z, T* dz) const {
-    const double cap = options_.soft_cap;
-    const int64_t first = logits_.index(row.index, chunk.begin - logits_.class_begin);
-    for (int64_t k = 0; k < chunk.size(); ++k) {
-      double slope = options_.scale;
-      if (cap != 0) {
-        const double raw = Vector(logits_.data, logits_.dtype, 0).real(first + k * logits_.class_stride);
-        const double logit = std::isinf(z[k]) ? z[k] : raw;  // a masked class is one at -inf
-        const double e = std::exp(-2 * std::abs(logit / cap));
-        slope *= 4 * e / ((1 + e) * (1 + e));  // 1 - tanh^2 without its cancellation
-      }
-      dz[k] = static_cast<T>(dz[k] * slope);
+    if (options_.soft_cap == 0) {
+      for (int64_t k = 0; k < chunk.size(); ++k) dz[k] *= static_cast<T>(options_.scale);
+      return;
+    }
+    constexpr int64_t kBlock = 512;
+    double slopes[kBlock];
+    for (int64_t begin = 0; begin < chunk.size(); begin += kBlock) {
+      const int64_t n = std::min(kBlock, chunk.size() - begin);
+      lay(logits_, row.index, chunk.begin - logits_.class_begin + begin, n, slopes);
+      // A masked class is one at -inf.
+      for (int64_t k = 0; k < n; ++k) slopes[k] = std::isinf(z[begin + k]) ? z[begin + k] : slopes[k];
+      kernels().soft_cap.slopes(slopes, n, options_.soft_cap, options_.scale);
+      for (int64_t k = 0; k < n; ++k) dz[begin + k] = static_cast<T>(dz[begin + k] * slopes[k]);
     }
   }
 
@@ -497,10 +510,13 @@ class Chunks {
              bool accumulate) const {
     with_storage(dlogits.dtype, [&]<class S>() {
       S* to = static_cast<S*>(dlogits.data) + dlogits.index(row.index, chunk.begin - logits_.class_begin);
-      for (int64_t k = 0; k < chunk.size(); ++k) {
-        S& element = to[k * dlogits.class_stride];
-        store(accumulate ? dz[k] + load<T>(element) : dz[k], element);
-      }
+      const auto put = [&](int64_t stride) {
+        for (int64_t k = 0; k < chunk.size(); ++k) {
+          S& element = to[k * stride];
+          store(accumulate ? dz[k] + load<T>(element) : dz[k], element);
+        }
+      };
+      dlogits.class_stride == 1 ? put(1) : put(dlogits.class_stride);
     });
   }
 

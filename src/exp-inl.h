@@ -40,11 +40,13 @@ struct ExpConstants<double> {
                                      0x1.af632ad6abee8p-26};  // 7.7e-18
 };
 
-// Valid lane types: float, double. Valid range: [-inf, 2], and NaN, which stays NaN; above, any value.
-// Max error: 1.5 ulp; 0 where the result would be subnormal, so that flush-to-zero changes nothing.
-// Highway's own Exp is not used: it maps NaN to 0, which would turn a diverged model into a finite loss.
+// exp(x) = 2^n (1 + fraction). The low bits of `shifted` hold n and the exponent's bias.
+template <class V>
+struct ExpParts {
+  V n, shifted, fraction;
+};
 template <class D, class V = hn::Vec<D>>
-HWY_INLINE V BoundedExp(D d, V x) {
+HWY_INLINE ExpParts<V> ReduceExp(D d, V x) {
   using T = hn::TFromD<D>;
   using C = ExpConstants<T>;
   const V magic = hn::Set(d, C::kMagic);
@@ -54,21 +56,36 @@ HWY_INLINE V BoundedExp(D d, V x) {
   constexpr size_t kTerms = sizeof(C::kPoly) / sizeof(T);
   V poly = hn::Set(d, C::kPoly[kTerms - 1]);
   for (size_t i = kTerms - 1; i-- > 0;) poly = hn::MulAdd(poly, r, hn::Set(d, C::kPoly[i]));
-  poly = hn::Add(hn::MulAdd(hn::Mul(r, r), poly, r), hn::Set(d, T{1}));
+  return {n, shifted, hn::MulAdd(hn::Mul(r, r), poly, r)};
+}
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V PowerOfTwo(D d, const ExpParts<V>& parts) {
+  const hn::RebindToUnsigned<D> du;
+  return hn::BitCast(
+      d, hn::ShiftLeft<ExpConstants<hn::TFromD<D>>::kMantissaBits>(hn::BitCast(du, parts.shifted)));
+}
+
+// Valid lane types: float, double. Valid range: [-inf, 2], and NaN, which stays NaN; above, any value.
+// Max error: 1.5 ulp; 0 where the result would be subnormal, so that flush-to-zero changes nothing.
+// Highway's own Exp is not used: it maps NaN to 0, which would turn a diverged model into a finite loss.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V BoundedExp(D d, V x) {
+  using T = hn::TFromD<D>;
+  using C = ExpConstants<T>;
+  const auto parts = ReduceExp(d, x);
+  const V significand = hn::Add(parts.fraction, hn::Set(d, T{1}));
 #if HWY_TARGET <= HWY_AVX3
   // "Not less", so that NaN stays; Highway has no name for it.
   if constexpr (sizeof(T) == 4) {
     const auto normal = _mm512_cmp_ps_mask(x.raw, _mm512_set1_ps(C::kLeast), _CMP_NLT_UQ);
-    return V{_mm512_maskz_scalef_ps(normal, poly.raw, n.raw)};
+    return V{_mm512_maskz_scalef_ps(normal, significand.raw, parts.n.raw)};
   } else {
     const auto normal = _mm512_cmp_pd_mask(x.raw, _mm512_set1_pd(C::kLeast), _CMP_NLT_UQ);
-    return V{_mm512_maskz_scalef_pd(normal, poly.raw, n.raw)};
+    return V{_mm512_maskz_scalef_pd(normal, significand.raw, parts.n.raw)};
   }
 #else
-  // The low bits of `shifted` hold n + bias; a multiplication by 2^n keeps NaN, an integer add would not.
-  const hn::RebindToUnsigned<D> du;
-  const V scale = hn::BitCast(d, hn::ShiftLeft<C::kMantissaBits>(hn::BitCast(du, shifted)));
-  return hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, C::kLeast)), hn::Mul(poly, scale));
+  // A multiplication by 2^n keeps NaN, an integer addition to the exponent would not.
+  return hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, C::kLeast)), hn::Mul(significand, PowerOfTwo(d, parts)));
 #endif
 }
 

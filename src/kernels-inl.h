@@ -12,6 +12,7 @@
 
 #include "kernels.h"
 #include "row-inl.h"
+#include "soft_cap-inl.h"
 #include "tile-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -38,7 +39,8 @@ inline const Kernels* TargetKernels() {
       nullptr,
       {kChunkKernels<float, float>, kChunkKernels<float, f16>, kChunkKernels<float, bf16>, &Dot<float>,
        kTileKernels<float, f16, bf16>},
-      {kChunkKernels<double, double>, {}, {}, &Dot<double>, kTileKernels<double, double, double>}};
+      {kChunkKernels<double, double>, {}, {}, &Dot<double>, kTileKernels<double, double, double>},
+      {&SoftCap, &SoftCapSlopes}};
   return &kKernels;
 }
 

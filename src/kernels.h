@@ -126,10 +126,20 @@ struct TypeKernels {
   }
 };
 
+/// Contiguous, in place; n >= 1. NaN stays NaN.
+struct SoftCapKernels {
+  /// z_k becomes scale * cap * tanh(z_k / cap), and infinity stays, so that no impossible class becomes
+  /// possible.
+  void (*apply)(double* z, int64_t n, double cap, double scale);
+  /// z_k, a logit, becomes the derivative of that.
+  void (*slopes)(double* z, int64_t n, double cap, double scale);
+};
+
 struct Kernels {
   const char* isa;
   TypeKernels<float> f32;
   TypeKernels<double> f64;
+  SoftCapKernels soft_cap;
   template <class T>
   const TypeKernels<T>& of() const {
     if constexpr (sizeof(T) == 4) {

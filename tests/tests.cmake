@@ -56,6 +56,7 @@ labelsmooth_test(exactness labelsmooth_reference)
 labelsmooth_test(hard_inputs labelsmooth_reference)
 labelsmooth_test(acceptance labelsmooth_reference)
 labelsmooth_test(calibration)
+labelsmooth_test(soft_cap)
 labelsmooth_test(softmax)
 labelsmooth_test(properties labelsmooth_reference)
 
