@@ -43,7 +43,11 @@ class Chunks {
   // The grid counts from class 0 of the whole, so that it does not depend on the shard, the batch or the
   // threads.
   Chunks(const Problem& problem, const Logits& logits)
-      : problem_(problem), options_(problem.options), logits_(logits), kernels_(kernels().of<T>()) {
+      : problem_(problem),
+        options_(problem.options),
+        logits_(logits),
+        kernels_(kernels().of<T>()),
+        soft_cap_(kernels().soft_cap) {
     const int64_t first = logits.class_begin, last = first + logits.classes;
     for (int64_t begin = first, end; begin < last; begin = end) {
       end = std::min(last, (begin / kChunk + 1) * kChunk);
@@ -272,7 +276,7 @@ class Chunks {
     lay_row(logits_, row.index, first, chunk, scratch);
     if (options_.soft_cap != 0) {
       if constexpr (std::is_same_v<T, double>)  // as with_compute_type has it
-        kernels().soft_cap.apply(scratch, chunk.size(), options_.soft_cap, options_.scale);
+        soft_cap_.apply(scratch, chunk.size(), options_.soft_cap, options_.scale);
     } else if (options_.scale != 1) {
       for (int64_t k = 0; k < chunk.size(); ++k) scratch[k] *= static_cast<T>(options_.scale);
     }
@@ -501,7 +505,7 @@ class Chunks {
       lay(logits_, row.index, chunk.begin - logits_.class_begin + begin, n, slopes);
       // A masked class is one at -inf.
       for (int64_t k = 0; k < n; ++k) slopes[k] = std::isinf(z[begin + k]) ? z[begin + k] : slopes[k];
-      kernels().soft_cap.slopes(slopes, n, options_.soft_cap, options_.scale);
+      soft_cap_.slopes(slopes, n, options_.soft_cap, options_.scale);
       for (int64_t k = 0; k < n; ++k) dz[begin + k] = static_cast<T>(dz[begin + k] * slopes[k]);
     }
   }
@@ -524,6 +528,7 @@ class Chunks {
   const Options& options_;
   Logits logits_;
   const TypeKernels<T>& kernels_;
+  const SoftCapKernels& soft_cap_;
   PriorSum prior_sum_ = PriorSum::none;
   bool z_in_place_ = false, half_in_place_ = false, v_of_row_ = false;
   std::vector<T> shared_v_;  // v of these classes; empty where all are 1

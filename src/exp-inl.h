@@ -75,6 +75,7 @@ HWY_INLINE V BoundedExp(D d, V x) {
   const auto parts = ReduceExp(d, x);
   const V significand = hn::Add(parts.fraction, hn::Set(d, T{1}));
 #if HWY_TARGET <= HWY_AVX3
+  static_assert(hn::MaxLanes(D()) * sizeof(T) == 64, "whole vectors alone");
   // "Not less", so that NaN stays; Highway has no name for it.
   if constexpr (sizeof(T) == 4) {
     const auto normal = _mm512_cmp_ps_mask(x.raw, _mm512_set1_ps(C::kLeast), _CMP_NLT_UQ);

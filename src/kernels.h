@@ -92,8 +92,8 @@ struct PackKernels {
 };
 
 /// Contracts: n >= 1 rows, rounded up to kTileLanes within the tile, all of which are written to: what lies
-/// past n is arbitrary, but for `label`, a class or -1 in every one. `width` is a multiple of kTileLanes,
-/// tile and rows are aligned as vectors want it.
+/// past n is arbitrary, but for `label`, a class or negative in every one. `width` is a multiple of
+/// kTileLanes, tile and rows are aligned as vectors want it.
 template <class T>
 struct TileKernels {
   int64_t lanes;

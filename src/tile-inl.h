@@ -315,14 +315,17 @@ void TileMaxima(const T* HWY_RESTRICT tile, int64_t n, int64_t classes, int64_t 
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const auto one = hn::Set(d, T{1});
   for (int64_t row = 0; row < n; row += lanes) {
-    auto max = hn::Load(d, tile + row);
-    auto argmax = hn::Zero(d), k_lanes = one;  // k in T: a conversion a class costs more than an addition
+    const auto first = hn::Load(d, tile + row);
+    auto max = first, argmax = hn::Zero(d);
+    auto k_lanes = one;  // k in T: a conversion a class costs more than an addition
     for (int64_t k = 1; k < classes; ++k) {
       const auto z = hn::Load(d, tile + k * width + row);
       argmax = hn::IfThenElse(hn::Gt(z, max), k_lanes, argmax);
       max = hn::Max(max, z);  // the next class waits for this alone
       k_lanes = hn::Add(k_lanes, one);
     }
+    // NaN elsewhere reaches the sums; class 0, as the argmax, is left out of the tail.
+    max = hn::IfThenElse(hn::IsNaN(first), first, max);
     hn::Store(max, d, rows.max + row);
     hn::Store(argmax, d, rows.argmax + row);
     const auto z = AtLabel(d, tile, classes, width, row, hn::Load(d, rows.label + row));

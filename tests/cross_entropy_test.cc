@@ -403,6 +403,40 @@ TEST(Special, NanStaysInItsRow) {
   });
 }
 
+// Without smoothing no sum over all classes meets the NaN: not even where it is the argmax, which the tail
+// leaves out, and a later class is larger than all that follow.
+template <class T>
+void expect_nan_of_unsmoothed_rows(int64_t classes) {
+  for (int64_t at = 0; at < classes; at += 1 + classes / 7) {
+    Batch<T> batch(40, classes, 43);
+    for (int64_t row = 0; row < 40; row += 3) {
+      batch.at(row, at) = std::numeric_limits<T>::quiet_NaN();
+      batch.at(row, (at + 1) % classes) = 50;
+      batch.labels[row] = (at + 1) % classes;
+    }
+    std::vector<double> loss(40);
+    std::vector<int64_t> argmax(40);
+    const Options options = {.reduction = Reduction::none};
+    cross_entropy(batch.logits(), batch.labels, options, {.loss = loss, .argmax = argmax});
+    const auto dz = gradient_of(batch, options);
+    for (int64_t row = 0; row < 40; ++row) {
+      const bool nan = row % 3 == 0;
+      ASSERT_EQ(std::isnan(loss[row]), nan)
+          << isa() << " classes " << classes << " at " << at << " row " << row;
+      ASSERT_TRUE(!nan || argmax[row] == at) << argmax[row];
+      for (int64_t k = 0; k < classes; ++k) ASSERT_EQ(std::isnan(dz[row * classes + k]), nan);
+    }
+  }
+}
+TEST(Special, NanOfUnsmoothedRows) {
+  for_each_isa([] {
+    for (const int64_t classes : {2, 3, 10, 16, 17, 100, 400, 401, 1300}) {
+      expect_nan_of_unsmoothed_rows<float>(classes);
+      expect_nan_of_unsmoothed_rows<double>(classes);
+    }
+  });
+}
+
 TEST(Special, ImpossibleClass) {
   for_each_isa([] {
     const float inf = std::numeric_limits<float>::infinity();

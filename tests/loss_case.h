@@ -64,6 +64,7 @@ struct LossCase {
   Write write = Write::separate;
   double upstream = 1;
   std::vector<double> upstream_rows;
+  bool asks_entropy = true;   // without, long rows keep their exps for the gradient
   std::vector<int64_t> cuts;  // of the opened pipeline, from 0 to classes; none: the one call
 };
 
@@ -205,7 +206,8 @@ inline Outcome run(const LossCase& c) {
   const auto dz = view_of<void>(placement, written.bytes.data());
 
   Outcome out;
-  for (auto* part : {&out.loss, &out.nll, &out.lse, &out.confidence, &out.entropy}) part->assign(rows, kNan);
+  for (auto* part : {&out.loss, &out.nll, &out.lse, &out.confidence}) part->assign(rows, kNan);
+  if (c.asks_entropy) out.entropy.assign(rows, kNan);
   out.argmax.assign(rows, -7);
   const bool has_labels = c.kind != Target::Kind::dense || c.dense_has_labels;
   out.correct.assign(has_labels ? rows : 0, 7);

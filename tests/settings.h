@@ -124,6 +124,7 @@ inline const std::vector<Setting>& settings() {
       {"z-loss", "z-loss", [](C& c) { c.options.z_loss = .0625; }},
       {"entropy penalty", "entropy penalty", [](C& c) { c.options.entropy_penalty = .25; }},
       {"max suppression", "max suppression", [](C& c) { c.options.max_suppression = .375; }},
+      {"parts", "no entropy", [](C& c) { c.asks_entropy = false; }, {"-"}},
       // A factor a row needs the reduction none.
       {"upstream", "scalar", [](C& c) { c.upstream = -1.5; }},
       {"upstream", "rows",

@@ -3,8 +3,10 @@
 // that vanish, saturate or are none.
 #include <gtest/gtest.h>
 
-#include <cmath>   // std::abs, std::cosh, std::isnan, std::tanh
-#include <vector>  // std::vector
+#include <algorithm>  // std::max
+#include <cmath>      // std::abs, std::cosh, std::isnan, std::nan, std::tanh
+#include <limits>     // std::numeric_limits
+#include <vector>     // std::vector
 
 #include "batch.h"
 #include "kernels.h"
@@ -74,10 +76,15 @@ TEST(SoftCap, AnyLength) {
     SCOPED_TRACE(kernels.isa);
     for (const int64_t n : {1, 2, 3, 7, 8, 9, 15, 16, 17, 33}) {
       for (const auto kernel : {kernels.soft_cap.apply, kernels.soft_cap.slopes}) {
-        std::vector<double> z(n + 1, .75), one = {.75};
+        std::vector<double> z(n + 1, .75);
+        for (int64_t k = 0; k < n; ++k) z[k] = .1 * double(k + 1);
+        const std::vector<double> logits = z;
         kernel(z.data(), n, 3, 1);
-        kernel(one.data(), 1, 3, 1);
-        for (int64_t k = 0; k < n; ++k) EXPECT_EQ(z[k], one[0]) << n;
+        for (int64_t k = 0; k < n; ++k) {
+          double one = logits[k];
+          kernel(&one, 1, 3, 1);
+          EXPECT_EQ(z[k], one) << n << " at " << k;
+        }
         EXPECT_EQ(z[n], .75) << n;
       }
     }

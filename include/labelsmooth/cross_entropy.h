@@ -147,7 +147,8 @@ LABELSMOOTH_API Result cross_entropy(const Logits& logits, const Target& target,
 /// Loss and gradient of the reduced loss; `dlogits` has the shape and type of `logits` and may be the same
 /// memory and strides, but no other overlap with any argument, nor overlap itself. Its padding is written 0,
 /// or left alone under `accumulate`.
-/// Memory beyond that of the loss: the exps of one row a thread, of up to 262,144 classes, 4 bytes each, of f64 8.
+/// Memory beyond that of the loss: a row's exps a thread, of up to 262,144 classes, 5 bytes a class or, where
+/// it is computed in f64, 9; kept likewise.
 /// Gradient error, in units of epsilon: 4 + (max - z_k) / 2 relative to the mass times p_k, and 4 relative to
 /// w_k (|a t_k| + |b u_k|); f16 and bf16: half an ulp and 2^-20 relative to both. docs/math.md adds the
 /// modifiers'.
