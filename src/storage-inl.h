@@ -98,11 +98,12 @@ HWY_NOINLINE hn::Vec<D> LoadPart(D d, const S* from, int64_t count, T filler) {
                                      reinterpret_cast<const uint16_t*>(from));
     return hn::IfThenElse(present, Promote<S>(d, bits), hn::Set(d, filler));
   }
-#endif
+#else
   HWY_ALIGN T values[HWY_MAX_BYTES / sizeof(T)];
   hn::Store(hn::Set(d, filler), d, values);
   for (int64_t i = 0; i < count; ++i) values[i] = load<T>(from[i]);
   return hn::Load(d, values);
+#endif
 }
 template <class D, class S, class T = hn::TFromD<D>>
 HWY_NOINLINE void StorePart(hn::Vec<D> x, D d, S* to, int64_t count) {
@@ -114,10 +115,11 @@ HWY_NOINLINE void StorePart(hn::Vec<D> x, D d, S* to, int64_t count) {
     return hn::BlendedStore(Demote<S>(d, x), hn::FirstN(du16, static_cast<size_t>(count)), du16,
                             reinterpret_cast<uint16_t*>(to));
   }
-#endif
+#else
   HWY_ALIGN T values[HWY_MAX_BYTES / sizeof(T)];
   hn::Store(x, d, values);
   for (int64_t i = 0; i < count; ++i) store(values[i], to[i]);
+#endif
 }
 
 }  // namespace labelsmooth::HWY_NAMESPACE
