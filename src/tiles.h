@@ -52,10 +52,12 @@ class TileFacts {
   /// Once for all tiles.
   template <class T>
   void start(TileRows<T>& rows) const {
-    std::fill_n(rows.label_prior, kTileRows, 1);
     Row row;  // what all are asked for where they are alike
     row.affine = problem_.shared_affine();
-    for (int64_t i = 0; i < kTileRows; ++i) ask(row, i, rows);
+    ask(row, 0, rows);
+    std::fill_n(rows.label_prior, kTileRows, 1);
+    for (auto* column : {&rows.a, &rows.b, &rows.weight, &rows.factor})
+      std::fill_n(*column, kTileRows, (*column)[0]);
   }
 
   template <class T>

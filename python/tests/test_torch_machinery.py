@@ -171,6 +171,18 @@ def test_inference_and_meta():
         assert z.grad.shape == (4, 3)
 
 
+def test_another_default_device():
+    logits, target = torch.randn(4, 3, requires_grad=True), torch.tensor([0, 1, 2, 2])
+    for reduction in ("mean", "none"):
+        expected = ours.cross_entropy(logits, target, reduction=reduction, return_parts=True)
+        with torch.device("meta"):
+            found = ours.cross_entropy(logits, target, reduction=reduction, return_parts=True)
+            (gradient,) = torch.autograd.grad(found.loss.sum(), logits)
+        assert torch.equal(found.loss, expected.loss) and gradient.device.type == "cpu"
+        for one, other in zip(found.parts, expected.parts, strict=True):
+            assert torch.equal(one, other)
+
+
 # ---- past the dispatcher, where it would do nothing ----
 
 Z, Y = torch.randn(4, 10), torch.tensor([1, 2, 3, 4])
@@ -453,6 +465,20 @@ def test_every_keyword_of_the_module():
         by_batch = {key: given.pop(key) for key in ("row_weight", "mixed", "hard_labels") if key in given}
         found = ours.CrossEntropyLoss(**given)(logits, target, **by_batch)
         assert found == ours.cross_entropy(logits, target, **given, **by_batch), name
+
+
+def test_the_call_goes_before_the_module():
+    module = ours.CrossEntropyLoss(label_smoothing=0.1, scale=2.0, prior=torch.full((10,), 0.1))
+    assert repr(module) == "CrossEntropyLoss(label_smoothing=0.1, scale=2.0)"
+    of_call = dict(
+        label_smoothing=0.3, scale=0.5, reduction="none", ignore_index=1, prior=torch.rand(10).softmax(0)
+    )
+    assert torch.equal(module(Z, Y, **of_call), ours.cross_entropy(Z, Y, **of_call))
+    module.label_smoothing, module.reduction, module.prior = 0.2, "sum", None
+    assert module(Z, Y) == ours.cross_entropy(Z, Y, label_smoothing=0.2, reduction="sum", scale=2.0)
+    module.weight = torch.nn.Parameter(torch.rand(10), requires_grad=False)  # a buffer no more
+    found = module(Z, Y)
+    assert found == ours.cross_entropy(Z, Y, module.weight, label_smoothing=0.2, reduction="sum", scale=2.0)
 
 
 @pytest.mark.parametrize("legacy", list(itertools.product([None, True, False], repeat=2)))

@@ -29,8 +29,6 @@ from .checks import (
 )
 from .ops import Parts
 
-# Where the library reaches: meta tensors have shapes alone. Elsewhere PyTorch's operators say the same.
-_reached = ["cpu", "meta"]
 # Inside torch.func.grad, vmap and the like, tensors have no memory; the library knows no tangents either.
 _in_transform = getattr(torch._C, "_are_functorch_transforms_active", lambda: False)
 
@@ -211,7 +209,7 @@ def cross_entropy(
     through = len(given) > 1 and check_others(given, input, axis, soft)
     if soft and input.shape[axis] == 0 and settings.empty != "error" and True not in wanted:
         return _of_no_classes(settings, input, target)
-    if through or input.device.type not in _reached or _in_transform() or _has_tangents():
+    if through or not _is_reached(input) or _in_transform() or _has_tangents():
         return _by_formula(settings, input, Arrays(*given), dtype, through, wanted)
 
     call = ops.cross_entropy if traced else ops.loss_and_summaries
@@ -220,6 +218,11 @@ def cross_entropy(
     if True not in wanted:
         return loss
     return _with_parts(settings, text, input, given, loss, summaries, wanted)
+
+
+def _is_reached(input: Tensor) -> bool:
+    """Whether the library serves it: meta tensors have shapes alone. Elsewhere PyTorch's operators say the same."""
+    return input.is_cpu or input.is_meta
 
 
 def _amount_of_graph(amount: float | Tensor, input: Tensor, axis: int) -> Tensor | None:

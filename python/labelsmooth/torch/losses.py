@@ -69,7 +69,7 @@ class CrossEntropyLoss(torch.nn.CrossEntropyLoss):
         super().__init__(weight, size_average, ignore_index, reduce, reduction, label_smoothing)  # type: ignore[arg-type]
         for name, tensor in zip(_TENSORS[1:], (prior, matrix, class_smoothing, mask), strict=True):
             self.register_buffer(name, tensor, persistent=False)
-        self.options: dict[str, Any] = {
+        options = {
             "rule": rule,
             "weighting": weighting,
             "support": support,
@@ -87,28 +87,34 @@ class CrossEntropyLoss(torch.nn.CrossEntropyLoss):
             "return_predicted_tokens": return_predicted_tokens,
             "return_parts": return_parts,
         }
+        plain = CrossEntropyLoss.__init__.__kwdefaults__ or {}
+        # What is not the default: each keyword costs time in every call.
+        self.options: dict[str, Any] = {
+            name: value for name, value in options.items() if value != plain[name]
+        }
 
     def forward(self, input: Tensor, target: Tensor, **of_this_batch: Any) -> Any:
-        given = dict(
-            self.options,
-            ignore_index=self.ignore_index,
-            reduction=self.reduction,
-            label_smoothing=self.label_smoothing,
-        )
+        given: dict[str, Any] = {
+            "ignore_index": self.ignore_index,
+            "reduction": self.reduction,
+            "label_smoothing": self.label_smoothing,
+            **self.options,
+        }
         buffers = self._buffers  # where attributes of a module are looked for last, in 0.5 us each
         for name in _TENSORS:
-            given[name] = buffers[name] if name in buffers else getattr(self, name)
+            tensor = buffers[name] if name in buffers else getattr(self, name)
+            if tensor is not None:
+                given[name] = tensor
         given.update(of_this_batch)
         return cross_entropy(input, target, **given)
 
     def extra_repr(self) -> str:
         """What is not the default."""
-        plain = CrossEntropyLoss.__init__.__kwdefaults__ or {}
         own = {"ignore_index": -100, "reduction": "mean", "label_smoothing": 0.0}
         said = [
             f"{name}={getattr(self, name)!r}"
             for name, default in own.items()
             if getattr(self, name) != default
         ]
-        said += [f"{name}={value!r}" for name, value in self.options.items() if value != plain[name]]
+        said += [f"{name}={value!r}" for name, value in self.options.items()]
         return ", ".join(said)

@@ -116,13 +116,14 @@ def _breaks(tensor: Tensor, axis: int) -> set[int]:
 
 def _problem(text: str, logits: Tensor, tensors: Tensors) -> _core.Loss:
     """The library's loss; whatever is not of the logits' shape is read contiguous."""
-    return _core.Loss(_bound_of(text), _array(logits), *[_array(_as_read(one, logits)) for one in tensors])
+    arrays = [one if one is None or one.is_contiguous() else _as_read(one, logits) for one in tensors]
+    if not _EXCHANGED:
+        logits, arrays = _array(logits), [_array(one) for one in arrays]
+    return _core.Loss(_bound_of(text), logits, *arrays)
 
 
-def _as_read(tensor: Tensor | None, logits: Tensor) -> Tensor | None:
-    if tensor is None or tensor.is_contiguous() or tensor.dim() > 1 and tensor.shape == logits.shape:
-        return tensor
-    return tensor.contiguous()
+def _as_read(tensor: Tensor, logits: Tensor) -> Tensor:
+    return tensor if tensor.dim() > 1 and tensor.shape == logits.shape else tensor.contiguous()
 
 
 def _walkable(settings: Settings, logits: Tensor, tensors: Tensors) -> bool:
@@ -165,7 +166,7 @@ def _forward_cpu(
     by_row = np.empty(rows_shape(logits, settings.axis)) if settings.reduction == "none" else None
     parts = None if by_row is None else {"loss": by_row}
     loss = _problem(text, logits, tensors)
-    summaries = torch.empty(loss.rows, SUMMARY_BYTES, dtype=torch.uint8) if keep else _NO_SUMMARIES
+    summaries = _NO_SUMMARIES.new_empty(loss.rows, SUMMARY_BYTES) if keep else _NO_SUMMARIES
     try:
         value = loss.summarize(_array(summaries), parts) if keep else loss.value(parts=parts)
     except Error as error:
@@ -174,11 +175,12 @@ def _forward_cpu(
 
 
 def _loss(values: float | npt.NDArray[np.float64], dtype: torch.dtype) -> Tensor:
-    """Of float64, rounded once, to inf beyond the type's range. A tensor's `to` takes three times as long."""
+    """Of float64, rounded once, to inf beyond the type's range. By way of NumPy, as `scalar_tensor` takes half
+    again as long and a tensor's `to` three times."""
     if dtype not in _NUMPY:
         return rounded(torch.as_tensor(values, dtype=torch.float64), dtype)
-    if isinstance(values, float) and not abs(values) > _MOST:  # where scalar_tensor raises
-        return torch.scalar_tensor(values, dtype=dtype)
+    if isinstance(values, float) and not abs(values) > _MOST:  # no need of errstate, which costs 1 us
+        return torch.from_numpy(np.asarray(values, _NUMPY[dtype]))
     with np.errstate(over="ignore"):
         return torch.from_numpy(np.asarray(values, _NUMPY[dtype]))
 
@@ -276,24 +278,23 @@ def _below_autograd(operator: Any, *arguments: Any) -> Any:
 
 
 class _CrossEntropy(torch.autograd.Function):
-    """Keeps the logits and the summaries of their rows. No `setup_context`: it costs 30 us a call."""
+    """Gives the loss its gradient: keeps the logits and the summaries of their rows. The loss comes made, in a
+    tuple, as each output of `forward` costs 1 us; `setup_context` would cost 30."""
 
     @staticmethod
     def forward(
-        ctx: Any, plain: bool, text: str, single: bool, logits: Tensor, *tensors: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        loss, summaries = _forward(plain, logits, tensors, text, True, single)
+        ctx: Any, made: tuple[Tensor, Tensor], text: str, logits: Tensor, *tensors: Tensor | None
+    ) -> Tensor:
+        loss, summaries = made
         ctx.text = text
         ctx.save_for_backward(summaries, logits, *tensors)
-        ctx.mark_non_differentiable(summaries)
-        ctx.set_materialize_grads(False)
-        return loss, summaries
+        return loss
 
     @staticmethod
-    def backward(ctx: Any, upstream: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         summaries, logits, *tensors = ctx.saved_tensors
-        dlogits = None if upstream is None else gradient(upstream, summaries, logits, tensors, ctx.text)
-        return None, None, None, dlogits, *((None,) * len(tensors))
+        dlogits = gradient(upstream, summaries, logits, tensors, ctx.text)
+        return None, None, dlogits, *((None,) * len(tensors))
 
 
 class _Gradient(torch.autograd.Function):
@@ -318,19 +319,21 @@ class _Gradient(torch.autograd.Function):
 _apply_plain = super(torch.autograd.Function, _CrossEntropy).apply
 
 
-def _forward(plain: bool, *arguments: Any) -> tuple[Tensor, Tensor]:
-    return _forward_cpu(*arguments) if plain else _below_autograd(cross_entropy, *arguments)
-
-
 def loss_and_summaries(
     logits: Tensor, tensors: Tensors, text: str, keep: bool = False, single: bool = False
 ) -> tuple[Tensor, Tensor]:
     """The operator with its gradient; calling it spares the dispatcher's half of the way to it."""
     plain = _is_plain(logits, *tensors)
-    if torch.is_grad_enabled() and logits.requires_grad:
-        apply = _apply_plain if plain else _CrossEntropy.apply
-        return apply(plain, text, single, logits, *tensors)  # type: ignore[no-any-return, no-untyped-call]
-    return _forward(plain, logits, tensors, text, keep, single)
+    with_gradient = torch.is_grad_enabled() and logits.requires_grad
+    keep = keep or with_gradient
+    if plain:
+        made = _forward_cpu(logits, tensors, text, keep, single)
+    else:
+        made = _below_autograd(cross_entropy, logits, tensors, text, keep, single)
+    if not with_gradient:
+        return made
+    apply = _apply_plain if plain else _CrossEntropy.apply
+    return apply(made, text, logits, *tensors), made[1]  # type: ignore[no-untyped-call]
 
 
 def gradient(upstream: Tensor, summaries: Tensor, logits: Tensor, tensors: Tensors, text: str) -> Tensor:
