@@ -73,6 +73,35 @@ def test_gradient_is_the_same_under_create_graph():
     assert torch.equal(plain, graphed)
 
 
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+@pytest.mark.parametrize("name", CASES)
+def test_gradient_by_summaries_or_again(name, reduction, monkeypatch):
+    if reduction == "none" and "denominator" in name:
+        pytest.skip("only a mean has one")
+    found = []
+    for most in (0, 10**9):
+        monkeypatch.setattr(functional.ops, "_MOST_SUMMED_TWICE", most)
+        logits, target, given = case(name)
+        logits.requires_grad_()
+        loss = ours.cross_entropy(logits, target, reduction=reduction, **given)
+        upstream = torch.linspace(0.5, 2, max(loss.numel(), 1), dtype=loss.dtype).reshape(loss.shape)
+        (gradient,) = torch.autograd.grad(loss, logits, upstream)
+        found.append((loss, gradient))
+    assert all(torch.equal(*both) for both in zip(*found, strict=True))
+
+
+@pytest.mark.parametrize("classes", [399, 400, 401, 1500])
+def test_gradient_of_long_rows(classes):
+    target = torch.randint(0, classes, (5,))
+    for dtype in (torch.float32, torch.float64):
+        logits = (3 * torch.randn(5, classes, dtype=dtype)).requires_grad_()
+        found, theirs = (
+            torch.autograd.grad(call(logits, target, label_smoothing=0.1, reduction="sum"), logits)[0]
+            for call in (ours.cross_entropy, F.cross_entropy)
+        )
+        torch.testing.assert_close(found, theirs, rtol=0, atol=8 * torch.finfo(dtype).eps)
+
+
 def test_third_derivative():
     logits, target = torch.randn(2, 3, dtype=torch.float64, requires_grad=True), torch.tensor([0, 2])
     found = {}

@@ -213,8 +213,7 @@ def cross_entropy(
         return _by_formula(settings, input, Arrays(*given), dtype, through, wanted)
 
     call = ops.cross_entropy if traced else ops.loss_and_summaries
-    keep = True in wanted or torch.is_grad_enabled() and input.requires_grad
-    loss, summaries = call(input, given, text, keep, dtype != input.dtype)
+    loss, summaries = call(input, given, text, True in wanted, dtype != input.dtype)
     if True not in wanted:
         return loss
     return _with_parts(settings, text, input, given, loss, summaries, wanted)

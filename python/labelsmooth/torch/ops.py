@@ -6,8 +6,8 @@
     cross_entropy_parts(summaries, logits, tensors, settings) -> (loss, nll, ..., denominator)
 
 `tensors` are `labelsmooth.arrays.Arrays` up to the last that is given, `settings` says as name=value,... what
-of `Settings` is not the default. `keep` fills the rows' summaries, which a gradient needs; `single` gives a
-float32 loss of half logits. Few arguments, and `torch.library.Library` in place of `custom_op`, because each
+of `Settings` is not the default. `keep` fills the rows' summaries, which parts need, and saves the gradient
+another look at the logits; `single` gives a float32 loss of half logits. Few arguments, and `torch.library.Library` in place of `custom_op`, because each
 costs time in every call.
 """
 
@@ -42,6 +42,9 @@ class Parts(NamedTuple):
 Tensors: TypeAlias = list[Tensor | None]
 SUMMARY_BYTES = 80
 _NO_SUMMARIES = torch.empty(0, SUMMARY_BYTES, dtype=torch.uint8, device="cpu")  # a new one costs 2 us
+# Up to so many classes the gradient makes the sums again: 80 bytes a row take longer to write and to read (at two
+# classes nine times as long). Where long rows are, the fifth that summaries save counts.
+_MOST_SUMMED_TWICE = 400
 _NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
 _MOST = torch.finfo(torch.float32).max
 
@@ -192,10 +195,11 @@ def _backward_cpu(upstream: Tensor, summaries: Tensor, logits: Tensor, tensors: 
         logits, tensors = logits.contiguous(), _contiguous(tensors)
         written = torch.empty_like(logits)
     loss = _problem(text, logits, tensors)
-    if upstream.dim() == 0:
-        loss.gradient(_array(summaries), _array(written), upstream.item())
+    by_all, by_row = (upstream.item(), None) if upstream.dim() == 0 else (1.0, _array(upstream.contiguous()))
+    if summaries.shape[0] > 0:
+        loss.gradient(_array(summaries), _array(written), by_all, by_row)
     else:
-        loss.gradient(_array(summaries), _array(written), 1.0, _array(upstream.contiguous()))
+        loss.value(_array(written), by_all, by_row)
     return dlogits if written is dlogits else dlogits.copy_(written)
 
 
@@ -325,7 +329,7 @@ def loss_and_summaries(
     """The operator with its gradient; calling it spares the dispatcher's half of the way to it."""
     plain = _is_plain(logits, *tensors)
     with_gradient = torch.is_grad_enabled() and logits.requires_grad
-    keep = keep or with_gradient
+    keep = keep or with_gradient and logits.shape[_settings_of(text).axis] > _MOST_SUMMED_TWICE
     if plain:
         made = _forward_cpu(logits, tensors, text, keep, single)
     else:
