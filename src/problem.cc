@@ -5,6 +5,7 @@
 #include <cmath>      // std::isfinite
 #include <limits>     // std::numeric_limits
 #include <string>     // std::to_string
+#include <vector>     // std::vector
 
 #include "storage.h"
 #include "validate.h"
@@ -44,6 +45,20 @@ void Problem::count_rows() {
     weight_ = static_cast<double>(counted_);
     return;
   }
+  if (rows_go_by_label() && rows > classes) {  // not row by row, which takes ten times as long
+    std::vector<int64_t> count(static_cast<size_t>(classes));
+    for_label_blocks(target.labels, [&](int64_t, std::span<const int64_t> block) {
+      for (const int64_t label : block) {
+        if (label != options.ignore_index) ++count[label];
+      }
+    });
+    for (int64_t k = 0; k < classes; ++k) {
+      if (count[k] == 0) continue;
+      counted_ += count[k];
+      weight_ += static_cast<double>(count[k]) * label_weight(raw_affine(amount_of(k)), k);
+    }
+    return;
+  }
   for (int64_t row = 0; row < rows; ++row) {
     if (is_ignored(row)) continue;
     ++counted_;
@@ -79,7 +94,7 @@ Row Problem::row(int64_t index) const {
   row.counts = !is_ignored(index);
   if (!row.counts) return row;
   row.weight = row_weight(index);
-  row.affine = amounts_vary() ? labelsmooth::affine(options.smoothing.rule, amount(index), classes) : affine_;
+  row.affine = raw_affine(amount(index));
   set_label_part(row);
   return row;
 }
@@ -90,15 +105,7 @@ void Problem::set_label_part(Row& row) const {
   if (target.kind == Target::Kind::labels) {
     // The class weight of a single label goes into a, so that its dot gives the unweighted nll.
     row.list[row.shares_count++] = {row.label, 1};
-    const double own = class_weight(row.label);
-    auto& [a, b] = row.affine;
-    if (options.weighting == Weighting::per_term) {
-      a *= own;
-      return;
-    }
-    const double whole = options.weighting == Weighting::label ? own : a * own + b * mean_weight_;
-    a *= whole;
-    b *= whole;
+    row.affine = weighted(row.affine, row.label);
   } else if (target.kind == Target::Kind::mixed) {
     const int64_t first = row.label, second = target.second.label(row.index);
     const double lambda = first == second ? 1 : target.weight.real(row.index);
@@ -108,11 +115,26 @@ void Problem::set_label_part(Row& row) const {
   }
 }
 
+double Problem::amount_of(int64_t label) const {
+  const Smoothing& smoothing = options.smoothing;
+  return smoothing.amount_by_class.empty() ? smoothing.amount : smoothing.amount_by_class.real(label);
+}
+
 double Problem::amount(int64_t row) const {
   const Smoothing& smoothing = options.smoothing;
   if (!smoothing.amount_by_row.empty()) return smoothing.amount_by_row.real(row);
-  if (!smoothing.amount_by_class.empty()) return smoothing.amount_by_class.real(target.labels.label(row));
-  return smoothing.amount;
+  return amount_of(smoothing.amount_by_class.empty() ? -1 : target.labels.label(row));
+}
+
+Affine Problem::weighted(const Affine& raw, int64_t label) const {
+  if (options.weighting == Weighting::per_term) return {raw.a * class_weight(label), raw.b};
+  const double weight = label_weight(raw, label);
+  return {raw.a * weight, raw.b * weight};
+}
+
+double Problem::label_weight(const Affine& raw, int64_t label) const {
+  const double own = class_weight(label);
+  return options.weighting == Weighting::expected ? raw.a * own + raw.b * mean_weight_ : own;
 }
 
 bool Problem::has_prior_part() const {
@@ -149,11 +171,7 @@ double Problem::denominator_weight(int64_t row) const {
     weight = lambda * class_weight(target.labels.label(row)) +
              (1 - lambda) * class_weight(target.second.label(row));
   } else if (target.kind == Target::Kind::labels) {
-    weight = class_weight(target.labels.label(row));
-    if (options.weighting == Weighting::expected) {
-      const Affine raw = labelsmooth::affine(options.smoothing.rule, amount(row), classes);
-      weight = raw.a * weight + raw.b * mean_weight_;
-    }
+    weight = label_weight(raw_affine(amount(row)), target.labels.label(row));
   }
   return weight * row_weight(row);
 }

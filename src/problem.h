@@ -47,6 +47,13 @@ class Problem {
            options.weighting == Weighting::per_term;
   }
   const Affine& shared_affine() const { return affine_; }
+  /// Whether counted rows of one label are alike.
+  bool rows_go_by_label() const {
+    return target.kind == Target::Kind::labels && options.row_weights.empty() &&
+           options.smoothing.amount_by_row.empty();
+  }
+  /// What a row of that label has, where rows go by label.
+  Affine affine_of(int64_t label) const { return weighted(raw_affine(amount_of(label)), label); }
   bool has_labels() const { return target.kind != Target::Kind::dense || !target.labels.empty(); }
   bool is_dense() const { return target.kind == Target::Kind::dense; }
   double class_weight(int64_t k) const {
@@ -75,7 +82,14 @@ class Problem {
  private:
   void count_rows();
   bool is_ignored(int64_t row) const;
+  double amount_of(int64_t label) const;
   double amount(int64_t row) const;
+  Affine raw_affine(double amount) const {
+    return amounts_vary() ? labelsmooth::affine(options.smoothing.rule, amount, classes) : affine_;
+  }
+  // Times what the class weights make of a row of that label.
+  Affine weighted(const Affine& raw, int64_t label) const;
+  double label_weight(const Affine& raw, int64_t label) const;
   double row_weight(int64_t row) const {
     return options.row_weights.empty() ? 1 : options.row_weights.real(row);
   }

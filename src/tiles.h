@@ -47,7 +47,12 @@ class TileFacts {
       : problem_(problem),
         upstream_(upstream),
         prior_norm_(prior_norm),
-        alike_(problem.rows_are_alike() && upstream.rows.empty()) {}
+        alike_(problem.rows_are_alike() && upstream.rows.empty()),
+        by_label_(problem.rows_go_by_label() &&
+                  (problem.rows_are_alike() || problem.rows > problem.classes)) {
+    for (int64_t k = 0; by_label_ && !problem.rows_are_alike() && k < problem.classes; ++k)
+      of_label_.push_back(scaled(problem.affine_of(k)));
+  }
 
   /// Once for all tiles.
   template <class T>
@@ -68,15 +73,28 @@ class TileFacts {
     for (int64_t i = 0; i < n; ++i) rows.label[i] = static_cast<T>(static_cast<int32_t>(labels[i]));
     std::fill(rows.label + n, rows.label + kTileRows, T{-1});
     for (int64_t i = 0; !alike_ && i < n; ++i) {
-      if (labels[i] >= 0) ask(problem_.row(begin + i), i, rows);
+      if (labels[i] < 0) continue;
+      if (!by_label_) {
+        ask(problem_.row(begin + i), i, rows);
+        continue;
+      }
+      if (!of_label_.empty()) rows.a[i] = of_label_[labels[i]].a, rows.b[i] = of_label_[labels[i]].b;
+      if (!upstream_.rows.empty()) {
+        Row row;
+        row.index = begin + i;
+        rows.factor[i] = problem_.factor(upstream_, row);
+      }
     }
   }
 
  private:
+  // b is of the prior's sum, not of the prior.
+  Affine scaled(const Affine& affine) const { return {affine.a, affine.b == 0 ? 0 : affine.b / prior_norm_}; }
   template <class T>
   void ask(const Row& row, int64_t i, TileRows<T>& rows) const {
-    rows.a[i] = row.affine.a;
-    rows.b[i] = row.affine.b == 0 ? 0 : row.affine.b / prior_norm_;
+    const Affine affine = scaled(row.affine);
+    rows.a[i] = affine.a;
+    rows.b[i] = affine.b;
     rows.weight[i] = row.weight;
     rows.factor[i] = problem_.zero_gradient(row) ? 0 : problem_.factor(upstream_, row);
   }
@@ -84,7 +102,9 @@ class TileFacts {
   const Problem& problem_;
   const Upstream& upstream_;
   double prior_norm_;
-  bool alike_;
+  bool alike_;                    // nothing differs but the labels
+  bool by_label_;                 // rows of one label have the same affine
+  std::vector<Affine> of_label_;  // this, unless all rows have the same
 };
 
 /// T: float or double, the type that the kernels compute with.

@@ -7,8 +7,8 @@
 
 `tensors` are `labelsmooth.arrays.Arrays` up to the last that is given, `settings` says as name=value,... what
 of `Settings` is not the default. `keep` fills the rows' summaries, which parts need, and saves the gradient
-another look at the logits; `single` gives a float32 loss of half logits. Few arguments, and `torch.library.Library` in place of `custom_op`, because each
-costs time in every call.
+another look at the logits; `single` gives a float32 loss of half logits. Few arguments, and
+`torch.library.Library` in place of `custom_op`, because each costs time in every call.
 """
 
 import itertools
