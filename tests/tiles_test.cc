@@ -95,6 +95,33 @@ TEST(Tiles, RowsThatDoNotCountMayHoldAnything) {
   }
 }
 
+// More rows than classes, so that what a label brings is looked up, in more than one block of labels.
+TEST(Tiles, RowsThatGoByTheirLabel) {
+  for (const int64_t classes : {2, 3, 20}) {
+    LossCase plain = base_case(classes, 5, 700, 1);
+    for (int64_t row = 0; row < 700; row += 9) plain.labels[row] = -100;
+    for (const Weighting weighting : {Weighting::per_term, Weighting::label, Weighting::expected}) {
+      for (int with = 1; with < 8; ++with) {  // class weights, amounts by class, an upstream of each row
+        LossCase c = plain;
+        c.options.weighting = weighting;
+        for (int64_t k = 0; (with & 1) != 0 && k < classes; ++k) c.class_weights.push_back(0.5 * double(k));
+        if ((with & 2) != 0) c.options.smoothing.amount = 0;
+        for (int64_t k = 0; (with & 2) != 0 && k < classes; ++k)
+          c.amount_by_class.push_back(0.3 / double(k + 1));
+        for (int64_t row = 0; (with & 4) != 0 && row < 700; ++row)
+          c.upstream_rows.push_back(1 - 0.003 * double(row));
+        for (const Reduction reduction : {Reduction::mean, Reduction::none}) {
+          if (reduction == Reduction::mean && !c.upstream_rows.empty()) continue;
+          c.options.reduction = reduction;
+          SCOPED_TRACE(testing::Message()
+                       << classes << " classes, weighting " << int(weighting) << ", with " << with);
+          expect_reference(c);
+        }
+      }
+    }
+  }
+}
+
 TEST(Tiles, BordersOfTilesAndOfWhatGoesByThem) {
   for (const int64_t classes : {2, 3, 4, 31, 32, 33, 127, 255, 256, 399, 400, 401}) {
     const int64_t width = tile_width(classes);
