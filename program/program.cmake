@@ -37,6 +37,7 @@ add_library(labelsmooth_program STATIC
   program/compare/result.cc
   program/compare/text.cc
   program/convert/convention.cc
+  program/evaluate/binomial_table.cc
   program/evaluate/class_names.cc
   program/evaluate/intervals.cc
   program/evaluate/null_levels.cc
@@ -103,7 +104,7 @@ add_library(labelsmooth_program STATIC
   ${report_assets})
 target_include_directories(labelsmooth_program PUBLIC program src ${RANDOM123_INCLUDE})
 target_link_libraries(labelsmooth_program PUBLIC labelsmooth labelsmooth_io
-  Boost::headers fmt::fmt nlohmann_json::nlohmann_json PkgConfig::OPENBLAS Threads::Threads)
+  Boost::headers fmt::fmt hwy::hwy_contrib nlohmann_json::nlohmann_json PkgConfig::OPENBLAS Threads::Threads)
 
 # ---- The program.
 configure_file(program/version.h.in ${PROJECT_BINARY_DIR}/generated/version.h @ONLY)

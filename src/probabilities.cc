@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "probabilities.h"
 
+#include <hwy/aligned_allocator.h>
+
 #include <algorithm>  // std::clamp, std::max, std::max_element, std::min
 #include <cmath>      // std::abs, std::exp, std::isnan, std::log
 #include <limits>     // std::numeric_limits
+#include <new>        // std::bad_alloc
 #include <string>     // std::to_string
 
 #include "labelsmooth/cross_entropy.h"
@@ -16,8 +19,8 @@ namespace labelsmooth {
 namespace {
 
 // Of a part, and of a block that has no thread without a part.
-constexpr int64_t kPartElements = int64_t{1} << 16, kPartRows = int64_t{1} << 10;
-constexpr int64_t kBlockElements = int64_t{1} << 20, kBlockRows = int64_t{1} << 16;
+constexpr int64_t kPartElements = int64_t{1} << 18, kPartRows = int64_t{1} << 10;
+constexpr int64_t kBlockElements = int64_t{1} << 22, kBlockRows = int64_t{1} << 16;
 constexpr double kMin = std::numeric_limits<double>::min();
 
 int64_t part_rows(int64_t classes) {
@@ -57,11 +60,12 @@ class Blocks {
     const int64_t step = part_rows(block.classes);
     block.parts = (block.rows + step - 1) / step;
     parallel_for(block.parts, block.rows * block.classes, [&](int64_t first, int64_t last) {
-      std::vector<double> e(static_cast<size_t>(block.classes));
+      const auto e = hwy::AllocateAligned<double>(static_cast<size_t>(block.classes));
+      if (!e) throw std::bad_alloc();
       for (int64_t part = first; part < last; ++part) {
         for (int64_t i = part * step; i < std::min((part + 1) * step, block.rows); ++i) {
-          const std::optional<double> factor = fill_row(block, i, e.data());
-          if (factor && row_body) row_body(part, i, e.data(), *factor);
+          const std::optional<double> factor = fill_row(block, i, e.get());
+          if (factor && row_body) row_body(part, i, e.get(), *factor);
         }
       }
     });

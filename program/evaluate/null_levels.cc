@@ -2,11 +2,11 @@
 #include "evaluate/null_levels.h"
 
 #include <algorithm>  // std::any_of, std::clamp, std::fill, std::lower_bound, std::max, std::min, std::sort, std::upper_bound
-#include <boost/random/binomial_distribution.hpp>  // boost::random::binomial_distribution
-#include <cmath>                                   // std::abs, std::isnan, std::llround
-#include <limits>                                  // std::numeric_limits
-#include <numeric>                                 // std::accumulate
+#include <cmath>    // std::abs, std::isnan, std::llround
+#include <limits>   // std::numeric_limits
+#include <numeric>  // std::accumulate
 
+#include "evaluate/binomial_table.h"
 #include "parallel.h"
 #include "random.h"
 
@@ -24,14 +24,11 @@ Null null_of(std::vector<double> drawn, double observed) {
   return {mean, drawn[at95 - 1], (1.0 + static_cast<double>(reached)) / (static_cast<double>(redraws) + 1)};
 }
 
-/// 32 random bits at a time, as Boost's distributions want them.
+/// 32 random bits at a time.
 class Bits {
  public:
-  using result_type = uint32_t;
-  Bits(uint64_t seed, uint32_t redraw, uint64_t cell) : seed_(seed), redraw_(redraw), next_(cell << 32) {}
-  static constexpr result_type min() { return 0; }
-  static constexpr result_type max() { return std::numeric_limits<result_type>::max(); }
-  result_type operator()() {
+  Bits(uint64_t seed, uint32_t redraw) : seed_(seed), redraw_(redraw) {}
+  uint32_t operator()() {
     if (used_ == 4) draw_ = draw(seed_, Stream::label_cells, redraw_, next_++), used_ = 0;
     return draw_.bits[used_++];
   }
@@ -39,7 +36,7 @@ class Bits {
  private:
   uint64_t seed_;
   uint32_t redraw_;
-  uint64_t next_;
+  uint64_t next_ = 0;
   Draw draw_ = {};
   int used_ = 4;
 };
@@ -51,7 +48,7 @@ class Redraws {
     if (top.rows() > kMostDrawnRows) {
       for (const Run& run : top.runs()) {
         const double p = std::clamp(run.confidence / static_cast<double>(run.count), 0.0, 1.0);
-        binomials_.emplace_back(run.count, p);
+        counts_.emplace_back(run.count, p);
       }
       return;
     }
@@ -80,18 +77,16 @@ class Redraws {
 
   std::vector<double> by_cell(uint32_t number) const {
     std::vector<double> right;
-    right.reserve(binomials_.size());
-    for (size_t r = 0; r < binomials_.size(); ++r) {
-      Bits bits(seed_, number, r);
-      right.push_back(static_cast<double>(binomials_[r](bits)));
-    }
+    right.reserve(counts_.size());
+    Bits bits(seed_, number);
+    for (const BinomialCounts& counts : counts_) right.push_back(static_cast<double>(counts.draw(bits)));
     return right;
   }
 
   const TopLabel& top_;
   uint64_t seed_;
-  std::vector<boost::random::binomial_distribution<int64_t, double>> binomials_;  // of each run
-  std::vector<int64_t> thresholds_;  // a row is right where its 32 random bits are below
+  std::vector<BinomialCounts> counts_;  // of each run
+  std::vector<int64_t> thresholds_;     // a row is right where its 32 random bits are below
 };
 
 /// The middle 95 % of each column, NaN where a value is.

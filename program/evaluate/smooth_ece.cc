@@ -32,34 +32,62 @@ const Turns& turns() {
   return kTurns;
 }
 
-/// One stage: pairs of transforms of `half` numbers become one.
-void join_halves(double* __restrict re, double* __restrict im, const double* __restrict turn_re,
-                 const double* __restrict turn_im, size_t half) {
-  double* __restrict re2 = re + half, * __restrict im2 = im + half;
-  for (size_t j = 0; j < half; ++j) {
-    const double x = re2[j] * turn_re[j] - im2[j] * turn_im[j];
-    const double y = re2[j] * turn_im[j] + im2[j] * turn_re[j];
-    re2[j] = re[j] - x;
-    im2[j] = im[j] - y;
-    re[j] += x;
-    im[j] += y;
-  }
+struct Complex {
+  double re, im;
+};
+Complex times(const Complex& x, const Complex& y) {
+  return {x.re * y.re - x.im * y.im, x.re * y.im + x.im * y.re};
 }
 
-/// X_k = sum of x_j exp(-2 pi i j k / size), in place; size a power of two up to kSmoothCells (Cooley,
-/// Tukey).
+/// Real and imaginary parts of one signal; stages write from one of these into another.
+struct Signal {
+  double* __restrict re, * __restrict im;
+  Complex operator[](size_t i) const { return {re[i], im[i]}; }
+  void set(size_t i, const Complex& x) const { re[i] = x.re, im[i] = x.im; }
+};
+
+/// Of the `apart` transforms of 4 `quarter` numbers that lie in `x` side by side: number p of each quarter to
+/// where 4 `apart` transforms of `quarter` numbers want it in `y`.
+inline void join_quarters(const Signal& x, size_t quarter, size_t apart, size_t p, size_t q,
+                          const Complex (&turn)[3], const Signal& y) {
+  const Complex a = x[q + apart * p], b = x[q + apart * (p + quarter)], c = x[q + apart * (p + 2 * quarter)],
+                d = x[q + apart * (p + 3 * quarter)];
+  const Complex even = {a.re + c.re, a.im + c.im}, odd = {b.re + d.re, b.im + d.im};
+  const Complex even_less = {a.re - c.re, a.im - c.im}, turned = {d.im - b.im, b.re - d.re};  // i (b - d)
+  y.set(q + apart * (4 * p), {even.re + odd.re, even.im + odd.im});
+  y.set(q + apart * (4 * p + 1), times(turn[0], {even_less.re - turned.re, even_less.im - turned.im}));
+  y.set(q + apart * (4 * p + 2), times(turn[1], {even.re - odd.re, even.im - odd.im}));
+  y.set(q + apart * (4 * p + 3), times(turn[2], {even_less.re + turned.re, even_less.im + turned.im}));
+}
+
+/// X_k = sum of x_j exp(-2 pi i j k / size), in place; size a power of two up to kSmoothCells. Stockham's
+/// order, four at a time: no bits to reverse, and long loops over neighbours.
 void fourier(std::vector<double>& re, std::vector<double>& im) {
   const size_t size = re.size();
-  for (size_t i = 1, j = 0; i < size; ++i) {  // bits reversed
-    size_t bit = size / 2;
-    for (; j & bit; bit /= 2) j ^= bit;
-    j ^= bit;
-    if (i < j) std::swap(re[i], re[j]), std::swap(im[i], im[j]);
+  std::vector<double> other_re(size), other_im(size);
+  size_t n = size, apart = 1;
+  for (; n >= 4; n /= 4, apart *= 4) {
+    const size_t quarter = n / 4;
+    const Signal x = {re.data(), im.data()}, y = {other_re.data(), other_im.data()};
+    const double *turn_re = &turns().re[n / 2], *turn_im = &turns().im[n / 2];
+    const auto stage = [&](size_t p, size_t q) {
+      const Complex once = {turn_re[p], turn_im[p]}, twice = {turn_re[2 * p], turn_im[2 * p]};
+      join_quarters(x, quarter, apart, p, q, {once, twice, times(once, twice)}, y);
+    };
+    if (apart == 1) {
+      for (size_t p = 0; p < quarter; ++p) stage(p, 0);
+    } else {
+      for (size_t p = 0; p < quarter; ++p) {
+        for (size_t q = 0; q < apart; ++q) stage(p, q);
+      }
+    }
+    re.swap(other_re);
+    im.swap(other_im);
   }
-  const Turns& turn = turns();
-  for (size_t half = 1; half < size; half *= 2) {
-    for (size_t begin = 0; begin < size; begin += 2 * half)
-      join_halves(&re[begin], &im[begin], &turn.re[half], &turn.im[half], half);
+  for (size_t q = 0; n == 2 && q < apart; ++q) {
+    const Complex a = {re[q], im[q]}, b = {re[q + apart], im[q + apart]};
+    re[q] = a.re + b.re, im[q] = a.im + b.im;
+    re[q + apart] = a.re - b.re, im[q + apart] = a.im - b.im;
   }
 }
 
@@ -77,13 +105,18 @@ std::vector<double> cosine_sums(const std::vector<double>& x) {
   if (n == 1) return {x[0] + x[1], x[0] - x[1]};
   const size_t size = n / 2;
   const double *cosine = &turns().re[n], *minus_sine = &turns().im[n];
-  std::vector<double> re(size), im(size);  // y_0 + i y_1, y_2 + i y_3, ...
-  double odd = x[0] - x[n];                // X_1
-  for (size_t j = 0; j < n; ++j) {
-    const double y = j == 0 ? x[0] + x[n] : (x[j] + x[n - j]) / 2 + minus_sine[j] * (x[j] - x[n - j]);
-    (j % 2 == 0 ? re : im)[j / 2] = y;
-    if (j > 0) odd += x[j] * cosine[j];
-  }
+  std::vector<double> re(size), im(size);                         // y_0 + i y_1, y_2 + i y_3, ...
+  double odd = x[0] - x[n];                                       // X_1
+  const auto take = [&](size_t j, double& front, double& back) {  // y_j and y_{n - j}
+    const double mean = (x[j] + x[n - j]) / 2, difference = x[j] - x[n - j];
+    front = mean + minus_sine[j] * difference;
+    back = mean - minus_sine[j] * difference;
+    odd += difference * cosine[j];
+  };
+  re[0] = x[0] + x[n];
+  (size % 2 == 0 ? re : im)[size / 2] = x[size];
+  for (size_t i = 1; i < size / 2; ++i) take(2 * i, re[i], re[size - i]);
+  for (size_t i = 0; i < size / 2; ++i) take(2 * i + 1, im[i], im[size - 1 - i]);
   fourier(re, im);
 
   std::vector<double> sums(n + 1);

@@ -14,11 +14,11 @@ namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
-void add(BinSummary& bin, double confidence, double correct) {
-  bin.count += 1;
-  bin.confidence += confidence;
-  bin.correct += correct;
-  bin.variance += confidence * (1 - confidence);
+void add(const BinSummary& run, BinSummary& to) {
+  to.count += run.count;
+  to.confidence += run.confidence;
+  to.correct += run.correct;
+  to.variance += run.variance;
 }
 
 }  // namespace
@@ -45,38 +45,42 @@ void TopLabel::cut(const Items& items, const std::vector<uint32_t>& order, const
   const bool by_row = rows_ <= kMostDrawnRows;
   if (by_row) sorted_.reserve(order.size());
   double sum = 0;
-  int group = -1;
-  int64_t group_end = 0;  // as numpy.array_split has it
-  for (int64_t i = 0; i < rows_; ++i) {
-    while (i == group_end) group_end += rows_ / binning.bins + (++group < rows_ % binning.bins);
-    const double c = items.confidence[order[i]], correct = items.correct[order[i]];
-    const SmoothPlace place = smooth_place(c);
-    const int bin = bin_of(c, binning.bins, binning.edges);
-    if (runs_.empty() || runs_.back().bin != bin || runs_.back().group != group ||
-        runs_.back().place.node != place.node) {
-      runs_.push_back({0, 0, bin, group, {place.node, 0}});
-      right_.push_back(0);
+  int64_t i = 0;
+  for (int group = 0; i < rows_; ++group) {
+    const int64_t end =
+        i + rows_ / binning.bins + (group < rows_ % binning.bins);  // as numpy.array_split has it
+    if (i < end)
+      groups_[group].low = items.confidence[order[i]], groups_[group].high = items.confidence[order[end - 1]];
+    while (i < end) {
+      const double first = items.confidence[order[i]];
+      const int bin = bin_of(first, binning.bins, binning.edges);
+      const int node = smooth_place(first).node;
+      BinSummary run = {};
+      double fraction = 0, beyond = 0;  // sums of the rows' mass on the next node, 1 and c a row
+      for (; i < end; ++i) {
+        const double c = items.confidence[order[i]], correct = items.correct[order[i]];
+        const SmoothPlace place = smooth_place(c);
+        if (place.node != node || (c != first && bin_of(c, binning.bins, binning.edges) != bin)) break;
+        add({kNaN, kNaN, 1, c, correct, c * (1 - c)}, run);
+        fraction += place.fraction;
+        beyond += c * place.fraction;
+        sum += c - correct;
+        exact_ks_ = std::max(exact_ks_, std::abs(sum) / static_cast<double>(rows_));
+        if (by_row) sorted_.push_back(c);
+      }
+      runs_.push_back(
+          {static_cast<int64_t>(run.count), run.confidence, bin, group, {node, fraction / run.count}});
+      right_.push_back(run.correct);
+      add(run, bins_[bin]);
+      add(run, groups_[group]);
+      density_nodes_[node] += run.count - fraction;
+      density_nodes_[node + 1] += fraction;
+      confidence_nodes_[node] += run.confidence - beyond;
+      confidence_nodes_[node + 1] += beyond;
     }
-    Run& run = runs_.back();
-    run.count += 1;
-    run.confidence += c;
-    run.place.fraction += place.fraction;  // divided below
-    right_.back() += correct;
-    add(bins_[bin], c, correct);
-    if (groups_[group].count == 0) groups_[group].low = c;
-    groups_[group].high = c;
-    add(groups_[group], c, correct);
-    for (auto [nodes, mass] : {std::pair{&density_nodes_, 1.0}, {&confidence_nodes_, c}}) {
-      (*nodes)[place.node] += mass * (1 - place.fraction);
-      (*nodes)[place.node + 1] += mass * place.fraction;
-    }
-    least_ = std::min(least_, c);
-    greatest_ = std::max(greatest_, c);
-    sum += c - correct;
-    exact_ks_ = std::max(exact_ks_, std::abs(sum) / static_cast<double>(rows_));
-    if (by_row) sorted_.push_back(c);
   }
-  for (Run& run : runs_) run.place.fraction /= static_cast<double>(run.count);
+  least_ = items.confidence[order.front()];
+  greatest_ = items.confidence[order.back()];
 }
 
 TopLabelErrors TopLabel::errors(const std::vector<double>& right) const {
