@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "evaluate/observations.h"
 
-#include <algorithm>  // std::fill
+#include <hwy/aligned_allocator.h>
+
+#include <algorithm>  // std::fill_n
 #include <cmath>      // std::abs, std::isinf
+#include <new>        // std::bad_alloc
 #include <span>       // std::span
 
 #include "softmax.h"
@@ -43,13 +46,20 @@ class CellSums {
       : binning_(binning),
         cells_(cells),
         first_(logits.classes),
-        parts_(block_parts(logits), Part{first_, {}, std::vector<int64_t>(first_.size())}),
-        kernels_(softmax_kernels()) {}
+        parts_(static_cast<size_t>(block_parts(logits))),
+        kernels_(softmax_kernels()) {
+    for (Part& part : parts_) {
+      part.first = hwy::AllocateAligned<double>(first_.size());
+      if (!part.first) throw std::bad_alloc();
+      std::fill_n(part.first.get(), first_.size(), 0.0);
+      part.found.resize(first_.size());
+    }
+  }
 
   void add_row(int64_t part, const double* e, double factor) {
     Part& sums = parts_[part];
     const int64_t count = kernels_.add_below(e, static_cast<int64_t>(first_.size()), factor,
-                                             1.0 / binning_.bins, sums.first.data(), sums.found.data());
+                                             1.0 / binning_.bins, sums.first.get(), sums.found.data());
     for (const int64_t k : std::span(sums.found).first(static_cast<size_t>(count))) {
       const double p = e[k] * factor;
       sums.large.push_back({k, bin_of(p, binning_.bins, binning_.edges), p});
@@ -59,7 +69,7 @@ class CellSums {
     for (Part& part : std::span(parts_).first(parts)) {
       for (size_t k = 0; k < first_.size(); ++k) first_[k] += part.first[k];
       for (const auto [k, bin, p] : part.large) at(k, bin) += p;
-      std::fill(part.first.begin(), part.first.end(), 0.0);
+      std::fill_n(part.first.get(), first_.size(), 0.0);
       part.large.clear();
     }
   }
@@ -74,7 +84,7 @@ class CellSums {
     double p;
   };
   struct Part {
-    std::vector<double> first;  // (classes,)
+    hwy::AlignedFreeUniquePtr<double[]> first;  // (classes,)
     std::vector<Large> large;
     std::vector<int64_t> found;  // scratch
   };

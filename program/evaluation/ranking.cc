@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "evaluation/ranking.h"
 
-#include <algorithm>  // std::clamp, std::min
-#include <cmath>      // std::ceil
-#include <limits>     // std::numeric_limits
-#include <string>     // std::to_string
-#include <utility>    // std::move
+#include <algorithm>   // std::clamp, std::is_sorted, std::min
+#include <cmath>       // std::ceil
+#include <functional>  // std::greater
+#include <limits>      // std::numeric_limits
+#include <string>      // std::to_string
+#include <utility>     // std::move
 
 #include "evaluation/sorted_order.h"
 
@@ -14,18 +15,33 @@ namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
-/// The rows by score, the highest first, equal scores by row; at least `least`.
-std::vector<uint32_t> ranking(const Items& items, int64_t least = 1) {
+/// The number of rows, at least `least`.
+int64_t rows_of(const Items& items, int64_t least = 1) {
   const auto rows = static_cast<int64_t>(items.correct.size());
   if (rows < least || rows > std::numeric_limits<uint32_t>::max()) {
     throw Error("items", std::to_string(rows) + " rows, at least " + std::to_string(least) + " needed");
   }
-  return sorted_order(items.score, First::greatest);
+  return rows;
 }
+
+/// The rows by score, the highest first, equal scores by row.
+class Order {
+ public:
+  explicit Order(const Items& items) : size_(static_cast<size_t>(rows_of(items))) {
+    if (!std::is_sorted(items.score.begin(), items.score.end(), std::greater()))
+      rows_ = sorted_order(items.score, First::greatest);
+  }
+  size_t size() const { return size_; }
+  uint32_t operator[](size_t n) const { return rows_.empty() ? static_cast<uint32_t>(n) : rows_[n]; }
+
+ private:
+  size_t size_;
+  std::vector<uint32_t> rows_;  // none where they stand in that order
+};
 
 /// Calls body(n, errors among the n highest of `order`, row of rank n), n = 1..N.
 template <class Body>
-void each_coverage(const Items& items, const std::vector<uint32_t>& order, const Body& body) {
+void each_coverage(const Items& items, const Order& order, const Body& body) {
   double errors = 0;
   for (size_t n = 1; n <= order.size(); ++n) {
     errors += 1 - items.correct[order[n - 1]];
@@ -33,7 +49,7 @@ void each_coverage(const Items& items, const std::vector<uint32_t>& order, const
   }
 }
 
-double aurc_of(const Items& items, const std::vector<uint32_t>& order) {
+double aurc_of(const Items& items, const Order& order) {
   double sum = 0;
   each_coverage(items, order,
                 [&](int64_t n, double errors, uint32_t) { sum += errors / static_cast<double>(n); });
@@ -64,7 +80,7 @@ struct Concordance {
 };
 
 Concordance concordance(const Items& items) {
-  const std::vector<uint32_t> order = ranking(items);
+  const Order order(items);
   const size_t rows = order.size();
   Concordance result{std::vector<double>(rows), 0, 0, 0};
   for (const double correct : items.correct) result.right += correct;
@@ -91,16 +107,16 @@ Concordance concordance(const Items& items) {
 }  // namespace
 
 void sort_by_score(Items& items) {
-  const std::vector<uint32_t> order = ranking(items);
+  const Order order(items);
   for (auto* column : {&items.score, &items.correct}) {
     std::vector<double> sorted;
     sorted.reserve(order.size());
-    for (const uint32_t i : order) sorted.push_back((*column)[i]);
+    for (size_t n = 0; n < order.size(); ++n) sorted.push_back((*column)[order[n]]);
     *column = std::move(sorted);
   }
 }
 
-double aurc(const Items& items) { return aurc_of(items, ranking(items)); }
+double aurc(const Items& items) { return aurc_of(items, Order(items)); }
 
 double eaurc(const Items& items) {
   return aurc(items) - best_aurc(static_cast<int64_t>(items.correct.size()), wrong_rows(items));
@@ -108,7 +124,7 @@ double eaurc(const Items& items) {
 
 double augrc(const Items& items) {
   double sum = 0;
-  const std::vector<uint32_t> order = ranking(items);
+  const Order order(items);
   each_coverage(items, order, [&](int64_t, double errors, uint32_t) { sum += errors; });
   const auto rows = static_cast<double>(order.size());
   return sum / (rows * rows);
@@ -121,8 +137,8 @@ double auroc(const Items& items) {
 
 std::vector<RiskPoint> risk_coverage(const Items& items, int points) {
   if (points < 1) throw Error("points", std::to_string(points) + ", at least 1 is needed");
-  const std::vector<uint32_t> order = ranking(items);
-  const auto rows = static_cast<int64_t>(order.size());
+  const int64_t rows = rows_of(items);
+  const Order order(items);
   const int64_t kept = std::min<int64_t>(points, rows);
   std::vector<RiskPoint> curve;
   int64_t k = 1;
@@ -135,8 +151,8 @@ std::vector<RiskPoint> risk_coverage(const Items& items, int points) {
 }
 
 double accuracy_at(const Items& items, double coverage) {
-  const std::vector<uint32_t> order = ranking(items);
-  const auto rows = static_cast<int64_t>(order.size());
+  const int64_t rows = rows_of(items);
+  const Order order(items);
   const auto kept = std::clamp<int64_t>(static_cast<int64_t>(std::ceil(coverage * rows)), 1, rows);
   double right = 0;
   for (int64_t n = 0; n < kept; ++n) right += items.correct[order[n]];
@@ -144,7 +160,7 @@ double accuracy_at(const Items& items, double coverage) {
 }
 
 double coverage_at(const Items& items, double risk) {
-  const std::vector<uint32_t> order = ranking(items);
+  const Order order(items);
   int64_t kept = 0;
   each_coverage(items, order, [&](int64_t n, double errors, uint32_t) {
     if (errors <= risk * static_cast<double>(n)) kept = n;
@@ -153,8 +169,8 @@ double coverage_at(const Items& items, double risk) {
 }
 
 std::vector<double> aurc_items(const Items& items) {
-  const std::vector<uint32_t> order = ranking(items, 2);
-  const auto rows = static_cast<int64_t>(order.size());
+  const int64_t rows = rows_of(items, 2);
+  const Order order(items);
   // Without the row of rank n, those before it keep their place and those after it move up by one:
   // (N - 1) theta(-n) = sum_{m < n} errors(m) / m + sum_{m > n} (errors(m) - [n is wrong]) / (m - 1)
   std::vector<double> pseudo(rows);  // the first sum, at first
@@ -191,8 +207,8 @@ std::vector<double> eaurc_items(const Items& items) {
 }
 
 std::vector<double> augrc_items(const Items& items) {
-  const std::vector<uint32_t> order = ranking(items, 2);
-  const auto rows = static_cast<int64_t>(order.size());
+  const int64_t rows = rows_of(items, 2);
+  const Order order(items);
   // N^2 theta = sum over the wrong rows of N - rank + 1. Without the row of rank n its own term goes, if it
   // is wrong, and every wrong row before it loses one.
   double total = 0;
@@ -207,9 +223,8 @@ std::vector<double> augrc_items(const Items& items) {
 }
 
 std::vector<double> auroc_items(const Items& items) {
-  ranking(items, 2);
+  const int64_t rows = rows_of(items, 2);
   const Concordance c = concordance(items);
-  const auto rows = static_cast<int64_t>(items.correct.size());
   if (c.right < 2 || c.wrong < 2) return std::vector<double>(rows, kNaN);
   const double theta = c.pairs / (c.right * c.wrong);
   std::vector<double> pseudo(rows);
