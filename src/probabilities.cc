@@ -19,8 +19,8 @@ namespace labelsmooth {
 namespace {
 
 // Of a part, and of a block that has no thread without a part.
-constexpr int64_t kPartElements = int64_t{1} << 18, kPartRows = int64_t{1} << 10;
-constexpr int64_t kBlockElements = int64_t{1} << 22, kBlockRows = int64_t{1} << 16;
+constexpr int64_t kPartElements = int64_t{1} << 17, kPartRows = int64_t{1} << 10;
+constexpr int64_t kBlockElements = int64_t{1} << 21, kBlockRows = int64_t{1} << 16;
 constexpr double kMin = std::numeric_limits<double>::min();
 
 int64_t part_rows(int64_t classes) {
