@@ -128,9 +128,11 @@ class Bounds {
     for (const reference::Real q : truth.target_size) mass_ += std::isnan(q) ? 0 : static_cast<double>(q);
   }
   double loss() const { return row_weight_ * mass_ * part(static_cast<double>(truth_.magnitude)); }
-  double part(double value) const {
-    const double size = std::isfinite(value) ? std::max(1., std::abs(value)) : 1;
-    return ulps_ * spacing(compute_, size);
+  double part(double value) const { return ulps_ * spacing(compute_, size(value)); }
+  /// Two roundings more where they are of the same size as those of the sums: of z - m times its exp, and of
+  /// the quotient.
+  double entropy(double value) const {
+    return (ulps_ + (compute_ == DType::f64 ? 2 : 0)) * spacing(compute_, size(value));
   }
   double nll(double value) const { return mass_ * part(value); }
   /// Of an element of the gradient, whose factor is the upstream's and the denominator's.
@@ -150,6 +152,8 @@ class Bounds {
   }
 
  private:
+  static double size(double value) { return std::isfinite(value) ? std::max(1., std::abs(value)) : 1; }
+
   const reference::Truth& truth_;
   const Options& options_;
   double row_weight_;
@@ -172,7 +176,7 @@ inline void expect_reference(const LossCase& c) {
     expect_near(out.lse[r], row.lse, bounds.part(static_cast<double>(row.lse)), "lse" + name);
     expect_near(out.confidence[r], row.confidence, 2 * bounds.part(1), "confidence" + name);
     if (c.asks_entropy)
-      expect_near(out.entropy[r], row.entropy, bounds.part(static_cast<double>(row.entropy)),
+      expect_near(out.entropy[r], row.entropy, bounds.entropy(static_cast<double>(row.entropy)),
                   "entropy" + name);
     EXPECT_EQ(out.argmax[r], row.argmax) << name;
     if (!out.correct.empty()) {
