@@ -54,6 +54,8 @@ class Chunks {
       chunks_.push_back({begin, end, 0, 0});
     }
     if (problem.has_prior_part()) take_prior();
+    for (int64_t k = first; problem.is_dense() && problem.weighs_terms() && k < last; ++k)
+      term_weights_.push_back(static_cast<T>(problem.class_weight(k)));
     const bool plain = logits.class_stride == 1 && options_.mask.data == nullptr && options_.scale == 1 &&
                        options_.soft_cap == 0;
     z_in_place_ = plain && logits.dtype == dtype_of<T>();
@@ -251,10 +253,13 @@ class Chunks {
     return part;
   }
 
-  void add_dense_labels(const Row& row, const Chunk& chunk, const T* z, T* t, RowSummary& part) const {
-    part.label_mass = lay_dense(row, chunk, t);
-    if (!std::isfinite(part.max)) return;
-    part.label_dot = kernels_.dot(z, chunk.size(), part.max, t);
+  void add_dense_labels(const Row& row, const Chunk& chunk, const T* z, T* scratch, RowSummary& part) const {
+    const T* t = dense_of(row, chunk, scratch);
+    const bool finite = std::isfinite(part.max);
+    const DotSums sums = kernels_.dot(z, chunk.size(), finite ? part.max : 0, t);
+    part.label_mass = sums.mass;
+    if (!finite) return;
+    part.label_dot = sums.dot;
     if (!std::isfinite(part.label_dot)) part.label_dot = exact_dot({z, dtype_of<T>()}, chunk, part.max, t);
   }
 
@@ -330,15 +335,16 @@ class Chunks {
     lay_row(prior.rows, from, first, chunk, scratch);
   }
 
-  // t times the class weights; returns its mass.
-  double lay_dense(const Row& row, const Chunk& chunk, T* scratch) const {
-    lay_row(problem_.target.dense, row.index, chunk.begin - logits_.class_begin, chunk, scratch);
-    double mass = 0;
-    for (int64_t k = 0; k < chunk.size(); ++k) {
-      scratch[k] *= static_cast<T>(term_weight(chunk.begin + k));
-      mass += scratch[k];
-    }
-    return mass;
+  // t times the class weights: where it lies, or laid in `scratch`.
+  const T* dense_of(const Row& row, const Chunk& chunk, T* scratch) const {
+    const Rows& dense = problem_.target.dense;
+    const int64_t first = chunk.begin - logits_.class_begin;
+    if (dense.dtype == dtype_of<T>() && dense.class_stride == 1 && term_weights_.empty())
+      return static_cast<const T*>(dense.data) + dense.index(row.index, first);
+    lay_row(dense, row.index, first, chunk, scratch);
+    for (int64_t k = 0; !term_weights_.empty() && k < chunk.size(); ++k)
+      scratch[k] *= term_weights_[first + k];
+    return scratch;
   }
 
   void lay_row(const Rows& rows, int64_t row, int64_t first, const Chunk& chunk, T* scratch) const {
@@ -412,12 +418,12 @@ class Chunks {
              : logits_of(row, chunk, half_in_place_ && dz.storage == logits_.dtype, room.z.data());
     const PriorPart prior = lay_prior(row, chunk, z, room.v.data());
     const bool dense = problem_.is_dense();
-    if (dense) lay_dense(row, chunk, room.t.data());
+    const T* t = dense ? dense_of(row, chunk, room.t.data()) : nullptr;
     // Taken before dz, which may be z, is written.
-    const Elements elements = exact_elements(row, summary, chunk, z, prior, room.t.data());
+    const Elements elements = exact_elements(row, summary, chunk, z, prior, t);
 
     const double b = c.b + c.suppression, share = factor / (1 + summary.tail);
-    if (dense) add_prior(c.a, b, prior, chunk, room.t.data());
+    if (dense) add_prior(c.a, t, b, prior, chunk, room.t.data());
     const GradientFactors factors = {share * (c.q + modifier_slope(summary, 0)),
                                      share * options_.entropy_penalty, dense ? factor : factor * b};
     const T* v = dense ? room.t.data() : prior.v;
@@ -485,11 +491,14 @@ class Chunks {
     return c.a * label_part + prior_part + modifiers;
   }
 
-  // t becomes a t + b v.
-  void add_prior(double a, double b, const PriorPart& prior, const Chunk& chunk, T* t) const {
+  // a t + b v.
+  void add_prior(double a, const T* t, double b, const PriorPart& prior, const Chunk& chunk, T* sum) const {
     const T label_factor = static_cast<T>(a), prior_factor = static_cast<T>(b);
-    for (int64_t k = 0; k < chunk.size(); ++k)
-      t[k] = label_factor * t[k] + prior_factor * (prior.v == nullptr ? T{1} : prior.v[k]);
+    if (prior.v == nullptr) {  // apart, so that compilers make vectors of it
+      for (int64_t k = 0; k < chunk.size(); ++k) sum[k] = label_factor * t[k] + prior_factor;
+    } else {
+      for (int64_t k = 0; k < chunk.size(); ++k) sum[k] = label_factor * t[k] + prior_factor * prior.v[k];
+    }
   }
 
   // From the derivative in z to that in the logit: z = scale * cap * tanh(logit / cap).
@@ -531,7 +540,8 @@ class Chunks {
   const SoftCapKernels& soft_cap_;
   PriorSum prior_sum_ = PriorSum::none;
   bool z_in_place_ = false, half_in_place_ = false, v_of_row_ = false;
-  std::vector<T> shared_v_;  // v of these classes; empty where all are 1
+  std::vector<T> shared_v_;      // v of these classes; empty where all are 1
+  std::vector<T> term_weights_;  // of dense targets, of these classes; empty where all are 1
   std::vector<Chunk> chunks_;
 };
 

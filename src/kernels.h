@@ -115,11 +115,15 @@ struct TileKernels {
   void (*gradient)(T* tile, int64_t n, int64_t classes, int64_t width, const T* v, const TileRows<T>& rows);
 };
 
+struct DotSums {
+  double dot, mass;
+};
+
 template <class T>
 struct TypeKernels {
   ChunkKernels<T> of_type, of_f16, of_bf16;
-  /// Sum of v_k (z_k - max), a term of v_k = 0 being 0 at z_k = -inf too. max is finite and >= z.
-  double (*dot)(const T* z, int64_t n, double max, const T* v);
+  /// Sums of v_k (z_k - max), a term of v_k = 0 being 0 at z_k = -inf too, and of v_k in f64. max is finite.
+  DotSums (*dot)(const T* z, int64_t n, double max, const T* v);
   TileKernels<T> tile;
   const ChunkKernels<T>& chunk(DType storage) const {
     return storage == DType::f16 ? of_f16 : storage == DType::bf16 ? of_bf16 : of_type;

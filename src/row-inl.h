@@ -419,24 +419,27 @@ void Summarize(const void* z, int64_t n, PriorSum prior_sum, const PriorOfChunk<
 }
 
 template <class T>
-double Dot(const T* z, int64_t n, double max, const T* v) {
+DotSums Dot(const T* z, int64_t n, double max, const T* v) {
   const hn::ScalableTag<T> d;
+  const hn::ScalableTag<double> wide;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const auto vmax = hn::Set(d, static_cast<T>(max));
-  double sum = 0;
+  double dot = 0;
+  auto mass = hn::Zero(wide);
   for (int64_t begin = 0; begin < n; begin += BlockSize(d) / 2) {
     const int64_t end = std::min(n, begin + BlockSize(d) / 2);
     auto block = hn::Zero(d);
     const auto add = [&](hn::Vec<decltype(d)> logit, hn::Vec<decltype(d)> weight) HWY_ATTR {
       const auto x = hn::IfThenElseZero(hn::Ne(weight, hn::Zero(d)), hn::Sub(logit, vmax));
       block = hn::MulAdd(weight, x, block);
+      mass = hn::Add(mass, Widen(d, weight));
     };
     int64_t i = begin;
     for (; i + lanes <= end; i += lanes) add(hn::LoadU(d, z + i), hn::LoadU(d, v + i));
     if (i < end) add(LoadPart(d, z + i, end - i, T{0}), LoadPart(d, v + i, end - i, T{0}));
-    sum += AddLanes(hn::ScalableTag<double>(), Widen(d, block));
+    dot += AddLanes(wide, Widen(d, block));
   }
-  return sum;
+  return {dot, AddLanes(wide, mass)};
 }
 
 // dz_k = e * factor - prior_factor * v_k over [begin, end): term(i) gives e and factor of the vector at i,
