@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from labelsmooth import _core
+from labelsmooth.arrays import Arrays
 from labelsmooth.errors import Error
 from labelsmooth.settings import Settings, bound
 
@@ -42,8 +43,6 @@ class Parts(NamedTuple):
 Tensors: TypeAlias = list[Tensor | None]
 SUMMARY_BYTES = 80
 _NO_SUMMARIES = torch.empty(0, SUMMARY_BYTES, dtype=torch.uint8, device="cpu")  # a new one costs 2 us
-# Up to so many classes the gradient makes the sums again: 80 bytes a row take longer to write and to read (at two
-# classes nine times as long). Where long rows are, the fifth that summaries save counts.
 _MOST_SUMMED_TWICE = 400
 _NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
 _MOST = torch.finfo(torch.float32).max
@@ -323,13 +322,36 @@ class _Gradient(torch.autograd.Function):
 _apply_plain = super(torch.autograd.Function, _CrossEntropy).apply
 
 
+def _sums_again(logits: Tensor, tensors: Tensors, text: str) -> bool:
+    """Whether the gradient makes the sums of the rows again: of short rows of one label each the library makes them
+    in less time than 80 bytes a row take to be written and read (at two classes nine times as long). For long
+    rows, and what the library works out row by row, summaries save a fifth or more."""
+    if logits.shape[_settings_of(text).axis] > _MOST_SUMMED_TWICE or _is_modified(text):
+        return False
+    if len(tensors) == 1:
+        return True
+    given = Arrays(*tensors)
+    own_prior = given.prior is not None and given.prior.dim() > 1
+    return given.second is given.targets is given.matrix is given.mask is None and not own_prior
+
+
+@lru_cache(maxsize=256)
+def _is_modified(text: str) -> bool:
+    """Whether the loss is more than a label's part and a prior's."""
+    settings, plain = _settings_of(text), Settings()
+    return settings.support != "all" or any(
+        getattr(settings, name) != getattr(plain, name)
+        for name in ("scale", "softcap", "lse_square_scale", "entropy_penalty", "max_suppression")
+    )
+
+
 def loss_and_summaries(
     logits: Tensor, tensors: Tensors, text: str, keep: bool = False, single: bool = False
 ) -> tuple[Tensor, Tensor]:
     """The operator with its gradient; calling it spares the dispatcher's half of the way to it."""
     plain = _is_plain(logits, *tensors)
     with_gradient = torch.is_grad_enabled() and logits.requires_grad
-    keep = keep or with_gradient and logits.shape[_settings_of(text).axis] > _MOST_SUMMED_TWICE
+    keep = keep or with_gradient and not _sums_again(logits, tensors, text)
     if plain:
         made = _forward_cpu(logits, tensors, text, keep, single)
     else:
