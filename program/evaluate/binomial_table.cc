@@ -2,7 +2,7 @@
 #include "evaluate/binomial_table.h"
 
 #include <algorithm>  // std::min
-#include <cmath>      // std::ceil, std::llround
+#include <cmath>      // std::llround
 #include <numeric>    // std::accumulate
 
 namespace labelsmooth {

@@ -13,7 +13,8 @@ namespace labelsmooth {
 /// not come up.
 class BinomialTable {
  public:
-  /// n >= 0, p in [0, 1]. Memory: some 13 standard deviations of 4 bytes, of which kMost at most.
+  /// n >= 0, p in [0, 1], n p (1 - p) at most kMostVariance. Memory: 4 bytes for each count within some 6.5
+  /// standard deviations.
   BinomialTable(int64_t n, double p);
 
   /// The count for 32 random bits; it rises with them.
@@ -23,7 +24,7 @@ class BinomialTable {
     return least_ + static_cast<int64_t>(i);
   }
 
-  /// The variance, n p (1 - p), up to which a table is made: a sum of counts serves beyond it.
+  /// The variance up to which a table is made: a sum of counts serves beyond it.
   static constexpr double kMostVariance = 1024;
 
  private:

@@ -29,7 +29,7 @@ std::vector<uint32_t> sorted_order(const std::vector<double>& key, First first) 
   std::vector<hwy::uint128_t> entries;  // the key above its row
   entries.reserve(key.size());
   for (const uint32_t row : order) entries.push_back({row, ordered_bits(sign * key[row])});
-  // On one core: std::sort took five times as long, and on two, with parts to merge, three times.
+  // std::sort takes five times as long; Boost's float_sort leaves long ties in any order.
   hwy::Sorter()(entries.data(), entries.size(), hwy::SortAscending());
   for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<uint32_t>(entries[i].lo);
   return order;
