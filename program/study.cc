@@ -259,7 +259,7 @@ void study_grid(const StudyOptions& options) {
   const std::vector<RunConfig> runs = plan(options);
   const Dataset data = load_dataset(options.data);
   for (const RunConfig& run : runs) check(run, data);
-  use_one_blas_thread();
+  use_one_blas_thread(threads());
 
   json results = header_of(options, data);
   const std::string folder = folder_of(options);

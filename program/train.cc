@@ -38,7 +38,7 @@ void train(const TrainOptions& options) {
   config.seed = options.seed;
   const Dataset data = load_dataset(options.data);
   check(config, data);
-  use_one_blas_thread();
+  use_one_blas_thread(1);
 
   nlohmann::json run;
   {

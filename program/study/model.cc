@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "study/model.h"
 
-#include <cblas.h>  // cblas_sgemm, openblas_get_config, openblas_set_num_threads
+#include <cblas.h>  // cblas_sgemm, openblas_get_config, openblas_get_parallel, openblas_set_num_threads
 
 #include <algorithm>  // std::copy, std::fill
 #include <cmath>      // std::sqrt
+#include <string>     // std::string
 
 #include "random.h"
 
@@ -109,7 +110,15 @@ Result Model::train(const float* x, std::span<const int64_t> labels, const Optio
   return result;
 }
 
-void use_one_blas_thread() { openblas_set_num_threads(1); }
+void use_one_blas_thread(int callers) {
+  if (callers > 1 && openblas_get_parallel() == OPENBLAS_SEQUENTIAL) {
+    throw Error("BLAS",
+                std::string(openblas_get_config()) +
+                    " found, which may not be called by several threads; install libopenblas0-pthread, or "
+                    "ask for --threads 1");
+  }
+  openblas_set_num_threads(1);
+}
 const char* blas_description() { return openblas_get_config(); }
 
 }  // namespace labelsmooth

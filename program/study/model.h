@@ -43,8 +43,10 @@ class Model {
   std::vector<Layer> layers_;
 };
 
-/// BLAS calls stay on the calling thread: whole trainings run side by side, and sums keep their order.
-void use_one_blas_thread();
+/// BLAS calls stay on the calling thread: whole trainings run side by side, and sums keep their order. Throws
+/// Error for several callers, threads that train, where OpenBLAS is built without locks: they then share its
+/// buffers, and trainings diverge.
+void use_one_blas_thread(int callers);
 /// What the BLAS says of itself, for `info`.
 const char* blas_description();
 

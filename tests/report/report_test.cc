@@ -53,7 +53,7 @@ Images clouds(int64_t rows, uint32_t part) {
 json results_of(std::vector<Grid> grids) {
   const Dataset data = {"custom", kFeatures, kClasses, 0, 1, clouds(400, 0), clouds(150, 1)};
   const io::TempFolder folder;
-  use_one_blas_thread();
+  use_one_blas_thread(1);
   json results = {{"schema", 1},
                   {"command", "labelsmooth study"},
                   {"rule", "uniform"},
