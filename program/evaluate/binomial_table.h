@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Binomial counts by inversion: where one distribution is drawn from a thousand times, a table is five times
-// as fast as a rejection method, and takes one word of random bits a draw.
+// Binomial counts by inversion: where one distribution is drawn from a thousand times, a table is faster than
+// a rejection method, and takes one word of random bits a draw.
 #pragma once
 
 #include <array>    // std::array

@@ -6,7 +6,6 @@
 #include <cmath>      // std::abs, std::cos, std::exp, std::floor, std::sin
 #include <limits>     // std::numeric_limits
 #include <numbers>    // std::numbers::pi
-#include <utility>    // std::swap
 
 namespace labelsmooth {
 namespace {
@@ -74,7 +73,7 @@ void fourier(std::vector<double>& re, std::vector<double>& im) {
       const Complex once = {turn_re[p], turn_im[p]}, twice = {turn_re[2 * p], turn_im[2 * p]};
       join_quarters(x, quarter, apart, p, q, {once, twice, times(once, twice)}, y);
     };
-    if (apart == 1) {
+    if (apart == 1) {  // or the inner loop would have one turn, and no vectors
       for (size_t p = 0; p < quarter; ++p) stage(p, 0);
     } else {
       for (size_t p = 0; p < quarter; ++p) {

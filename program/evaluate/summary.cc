@@ -211,7 +211,7 @@ class Summary {
       }
     });
     for (size_t i = 0; i < std::size(kRanked); ++i) metrics_[kRanked[i].name] = metric(found[i]);
-    if (std::isnan(found[3].value))
+    if (metrics_["auroc"]["value"].is_null())
       warnings_.push_back("auroc is unknown: it takes right rows and wrong ones");
 
     Json curve = Json::array(), accuracy = Json::array(), coverage = Json::array();

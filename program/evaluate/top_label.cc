@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "evaluate/top_label.h"
 
-#include <algorithm>  // std::clamp, std::max, std::min
+#include <algorithm>  // std::clamp, std::max
 #include <bit>        // std::bit_ceil
 #include <cmath>      // std::abs, std::sqrt
 #include <limits>     // std::numeric_limits
-#include <utility>    // std::pair
 
 #include "evaluation/sorted_order.h"
 
@@ -49,8 +48,8 @@ void TopLabel::cut(const Items& items, const std::vector<uint32_t>& order, const
   for (int group = 0; i < rows_; ++group) {
     const int64_t end =
         i + rows_ / binning.bins + (group < rows_ % binning.bins);  // as numpy.array_split has it
-    if (i < end)
-      groups_[group].low = items.confidence[order[i]], groups_[group].high = items.confidence[order[end - 1]];
+    groups_[group].low = items.confidence[order[i]];
+    groups_[group].high = items.confidence[order[end - 1]];
     while (i < end) {
       const double first = items.confidence[order[i]];
       const int bin = bin_of(first, binning.bins, binning.edges);

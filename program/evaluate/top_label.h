@@ -40,8 +40,8 @@ struct BinSummary {
 
 class TopLabel {
  public:
-  /// The rows sorted by (confidence, row), cut into `bins` bins of equal width and as many groups of equal
-  /// size: of N rows the first N mod bins groups have one more.
+  /// One row or more, sorted by (confidence, row), cut into `bins` bins of equal width and as many groups of
+  /// equal size: of N rows the first N mod bins groups have one more.
   TopLabel(const Items& items, const Binning& binning);
 
   int64_t rows() const { return rows_; }

@@ -8,8 +8,6 @@
 #include <numeric>    // std::iota
 #include <random>     // std::mt19937
 
-#include "labelsmooth/parallel.h"  // set_threads
-
 namespace labelsmooth {
 namespace {
 
@@ -20,18 +18,14 @@ void expect_stable_sort(const std::vector<double>& key) {
     std::stable_sort(expected.begin(), expected.end(), [&](uint32_t a, uint32_t b) {
       return first == First::least ? key[a] < key[b] : key[a] > key[b];
     });
-    for (const int threads : {1, 3}) {
-      set_threads(threads);
-      EXPECT_TRUE(sorted_order(key, first) == expected) << key.size();
-    }
+    EXPECT_TRUE(sorted_order(key, first) == expected) << key.size();
   }
-  set_threads(0);
 }
 
 TEST(SortedOrder, IsTheStableSort) {
   std::mt19937 random(1);
   constexpr double kInf = std::numeric_limits<double>::infinity();
-  for (const size_t size : {0, 1, 2, 5, 15, 16, 17, 1000, 200'000}) {  // fewer than parts, uneven, by threads
+  for (const size_t size : {0, 1, 2, 5, 15, 16, 17, 1000, 200'000}) {
     std::vector<double> key(size);
     for (double& one : key)  // a few of each, on both sides of 0
       one = 1e-3 * (static_cast<double>(random() % (size / 3 + 1)) - static_cast<double>(size / 9));
