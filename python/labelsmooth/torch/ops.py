@@ -339,9 +339,9 @@ def _sums_again(logits: Tensor, tensors: Tensors, text: str) -> bool:
 def _is_modified(text: str) -> bool:
     """Whether the loss is more than a label's part and a prior's."""
     settings, plain = _settings_of(text), Settings()
-    return settings.support != "all" or any(
+    return any(
         getattr(settings, name) != getattr(plain, name)
-        for name in ("scale", "softcap", "lse_square_scale", "entropy_penalty", "max_suppression")
+        for name in ("support", "scale", "softcap", "lse_square_scale", "entropy_penalty", "max_suppression")
     )
 
 
