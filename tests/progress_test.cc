@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "progress.h"
 
-#include <fcntl.h>  // fcntl
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <pty.h>        // openpty
 #include <sys/ioctl.h>  // winsize
-#include <unistd.h>     // dup, dup2, close, read
+#include <unistd.h>     // dup, dup2, close, read, write
 
-#include <algorithm>  // std::count, std::max
+#include <algorithm>  // std::count
 #include <chrono>     // std::chrono::milliseconds
 #include <string>     // std::string
 #include <thread>     // std::this_thread::sleep_for
@@ -47,9 +46,11 @@ std::string terminal_of(unsigned short columns, const Work& work) {
   work();
   dup2(before, STDERR_FILENO);
   close(before);
-  fcntl(master, F_SETFL, O_NONBLOCK);  // nothing written is nothing to wait for
-  std::string text(1 << 14, '\0');
-  text.resize(static_cast<size_t>(std::max<ssize_t>(0, read(master, text.data(), text.size()))));
+  // A terminal hands over in its own time: read up to a mark.
+  constexpr char kMark = '\x01';
+  if (write(slave, &kMark, 1) != 1) return "no mark";
+  std::string text;
+  for (char next = 0; read(master, &next, 1) == 1 && next != kMark;) text.push_back(next);
   close(slave);
   close(master);
   return text;
