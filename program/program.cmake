@@ -53,7 +53,7 @@ add_library(labelsmooth_program STATIC
   program/evaluation/metric_table.cc
   program/evaluation/metrics.cc
   program/evaluation/ranking.cc
-  program/evaluation/sorted_order.cc
+  program/evaluation/sorted_rows.cc
   program/evaluation/temperature.cc
   program/explain/arithmetic.cc
   program/explain/statements.cc

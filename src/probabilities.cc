@@ -19,9 +19,9 @@ namespace labelsmooth {
 namespace {
 
 // Of a part, and of a block that has no thread without a part.
-constexpr int64_t kPartElements = int64_t{1} << 17, kPartRows = int64_t{1} << 10;
-constexpr int64_t kBlockElements = int64_t{1} << 21, kBlockRows = int64_t{1} << 16;
-constexpr double kMin = std::numeric_limits<double>::min();
+constexpr int64_t kPartElements = int64_t{1} << 18, kPartRows = int64_t{1} << 11;
+constexpr int64_t kBlockElements = int64_t{1} << 22, kBlockRows = int64_t{1} << 16;
+constexpr double kLeastTail = 0x1p-1000;  // below it 1 / tail overflows, or log1p of it
 
 int64_t part_rows(int64_t classes) {
   return std::clamp<int64_t>(kPartElements / std::max<int64_t>(classes, 1), 1, kPartRows);
@@ -55,7 +55,7 @@ class Blocks {
   Blocks(const Logits& logits, const Vector& labels, const ProbabilityOptions& options)
       : logits_(logits), labels_(labels), options_(options), kernels_(softmax_kernels()) {}
 
-  void fill(int64_t begin, const RowBody& row_body, ProbabilityBlock& block) const {
+  void fill(int64_t begin, const PartWork& work, ProbabilityBlock& block) const {
     block.begin = begin;
     const int64_t step = part_rows(block.classes);
     block.parts = (block.rows + step - 1) / step;
@@ -63,10 +63,13 @@ class Blocks {
       const auto e = hwy::AllocateAligned<double>(static_cast<size_t>(block.classes));
       if (!e) throw std::bad_alloc();
       for (int64_t part = first; part < last; ++part) {
-        for (int64_t i = part * step; i < std::min((part + 1) * step, block.rows); ++i) {
-          const std::optional<double> factor = fill_row(block, i, e.get());
-          if (factor && row_body) row_body(part, i, e.get(), *factor);
+        const int64_t part_begin = part * step, part_end = std::min(part_begin + step, block.rows);
+        for (int64_t i = part_begin; i < part_end; ++i) {
+          const std::optional<ProbabilityRow> row = fill_row(block, i, e.get());
+          if (row && work.row) work.row(part, i, *row);
         }
+        take_logarithms(block, part_begin, part_end);
+        if (work.rows) work.rows(block, part, part_begin, part_end);
       }
     });
     for (int64_t i = 0; i < block.rows; ++i) {
@@ -75,20 +78,19 @@ class Blocks {
   }
 
  private:
-  // Returns what times e gives p, nothing where the row does not count or has no softmax; the nll of one that
-  // counts and has none is NaN.
-  std::optional<double> fill_row(ProbabilityBlock& block, int64_t i, double* e) const {
+  // All of a row but its logarithms; nothing where it does not count or has no softmax.
+  std::optional<ProbabilityRow> fill_row(ProbabilityBlock& block, int64_t i, double* e) const {
     const int64_t row = block.begin + i, label = labels_.label(row);
     block.label[i] = options_.ignore_index == label ? -1 : label;
     block.argmax[i] = -1;
     if (!block.counts(i)) return {};
     const SoftmaxSums sums = exps(row, e);
-    const double ls = std::log1p(sums.tail);
     const bool on_top = sums.argmax == label;
-    block.nll[i] = on_top ? ls : ls + options_.scale * (sums.max - logit(row, label));
-    block.entropy[i] = ls - sums.tail_u / (1 + sums.tail);
+    block.nll[i] = sums.tail;
+    block.to_label[i] = on_top ? 0 : options_.scale * (sums.max - logit(row, label));
+    block.entropy[i] = -sums.tail_u / (1 + sums.tail);
     if (options_.probabilities) return take_given(block, i, e);
-    if (std::isnan(block.nll[i])) return {};
+    if (std::isnan(sums.tail)) return {};
     const double confidence = 1 / (1 + sums.tail), of_label = e[label] * confidence;
     block.argmax[i] = sums.argmax;
     block.confidence[i] = confidence;
@@ -98,13 +100,26 @@ class Blocks {
     const double of_top = on_top ? sums.tail * confidence : confidence;
     block.brier[i] =
         others * confidence * confidence + of_top * of_top + (on_top ? 0 : (1 - of_label) * (1 - of_label));
-    block.score[i] =
-        sums.tail * confidence >= kMin ? ls - std::log(sums.tail) : exact_score(row, sums.argmax);
-    return confidence;
+    block.score[i] = 1 / sums.tail;
+    return ProbabilityRow{e, confidence, sums.argmax, sums.most_square * confidence * confidence};
+  }
+
+  // Those of a part's rows side by side: nll holds the tail, score what its log1p is of.
+  void take_logarithms(ProbabilityBlock& block, int64_t begin, int64_t end) const {
+    kernels_.log1p(&block.nll[begin], end - begin);
+    if (!options_.probabilities) kernels_.log1p(&block.score[begin], end - begin);
+    for (int64_t i = begin; i < end; ++i) {
+      if (!block.counts(i)) continue;
+      const double ls = block.nll[i];
+      block.nll[i] += block.to_label[i];
+      block.entropy[i] += ls;
+      if (!options_.probabilities && ls < kLeastTail)
+        block.score[i] = exact_score(block.begin + i, block.argmax[i]);
+    }
   }
 
   // Where logarithms served, which may have made a tie: the row as it is.
-  std::optional<double> take_given(ProbabilityBlock& block, int64_t i, double* p) const {
+  std::optional<ProbabilityRow> take_given(ProbabilityBlock& block, int64_t i, double* p) const {
     const int64_t label = block.label[i];
     widen_row(logits_, block.begin + i, p);
     if (!wrong_with(p, block.classes, logits_.dtype).empty()) {
@@ -114,15 +129,15 @@ class Blocks {
     const int64_t top = block.argmax[i] = std::max_element(p, p + block.classes) - p;
     block.confidence[i] = p[top];
     block.of_label[i] = p[label];
-    double rest = 0, brier = 0;  // rest: 1 - confidence
+    double rest = 0, brier = 0, most = 0;  // rest: 1 - confidence
     for (int64_t k = 0; k < block.classes; ++k) {
       const double off = k == label ? 1 - p[k] : p[k];
       brier += off * off;
-      if (k != top) rest += p[k];
+      if (k != top) rest += p[k], most = std::max(most, p[k]);
     }
     block.brier[i] = brier;
     block.score[i] = -std::log(rest);
-    return 1;
+    return ProbabilityRow{p, 1, top, most * most};
   }
 
   double logit(int64_t row, int64_t k) const {
@@ -188,7 +203,7 @@ int64_t block_parts(const Logits& logits) {
 }
 
 void for_each_block(const Logits& logits, const Vector& labels, const ProbabilityOptions& options,
-                    const std::function<void(const ProbabilityBlock&)>& body, const RowBody& row_body) {
+                    const std::function<void(const ProbabilityBlock&)>& body, const PartWork& work) {
   check_logits(logits, /*whole=*/true);
   if (logits.classes < 1) throw Error("logits", "no classes found, at least one is needed");
   Options loss;
@@ -204,10 +219,10 @@ void for_each_block(const Logits& logits, const Vector& labels, const Probabilit
     block.classes = logits.classes;
     block.label.resize(static_cast<size_t>(block.rows));
     block.argmax.resize(block.label.size());
-    for (auto* part :
-         {&block.nll, &block.entropy, &block.brier, &block.confidence, &block.of_label, &block.score})
+    for (auto* part : {&block.nll, &block.to_label, &block.entropy, &block.brier, &block.confidence,
+                       &block.of_label, &block.score})
       part->resize(block.label.size());
-    blocks.fill(begin, row_body, block);
+    blocks.fill(begin, work, block);
     body(block);
   }
 }

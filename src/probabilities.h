@@ -23,19 +23,33 @@ struct ProbabilityBlock {
   // (rows,)
   std::vector<int64_t> label, argmax;  // argmax: the lowest index on ties; both -1 in an ignored row
   std::vector<double> nll, entropy;    // nats; nll +inf where the label's class is ruled out
-  std::vector<double> brier;           // sum over the classes of (p_k - [k = label])^2
-  std::vector<double> confidence;      // max p
-  std::vector<double> of_label;        // the label's p
-  std::vector<double> score;           // -log(1 - confidence), exact where the confidence rounds to 1
+  std::vector<double> to_label;  // nats from the largest logit to the label's: nll less log-sum-exp above it
+  std::vector<double> brier;     // sum over the classes of (p_k - [k = label])^2
+  std::vector<double> confidence;  // max p
+  std::vector<double> of_label;    // the label's p
+  std::vector<double> score;       // -log(1 - confidence), exact where the confidence rounds to 1
 
   bool counts(int64_t row) const { return label[row] >= 0; }
   bool correct(int64_t row) const { return argmax[row] == label[row]; }
 };
 
-/// What a thread does with the p_k = factor * e_k (classes,) of a counted row of the block as soon as it has
-/// made them, while they are in its cache. Rows of one part come in order and to one thread, parts side by
-/// side. Which rows make a part depends on the shape alone. A row that will be refused does not come.
-using RowBody = std::function<void(int64_t part, int64_t row, const double* e, double factor)>;
+/// p_k = factor * e_k (classes,) of a counted row.
+struct ProbabilityRow {
+  const double* e;
+  double factor;
+  int64_t argmax;
+  double most_square;  // at least each p_k^2, k != argmax
+};
+
+/// What a thread does with a part of a block as soon as it has made it, while it is in its cache. Rows of one
+/// part come in order and to one thread, parts side by side. Which rows make a part depends on the shape
+/// alone.
+struct PartWork {
+  /// Each counted row that will not be refused. Its columns are not yet there.
+  std::function<void(int64_t part, int64_t row, const ProbabilityRow&)> row;
+  /// The rows [begin, end) of the block, then. One that will be refused has NaN for its nll.
+  std::function<void(const ProbabilityBlock&, int64_t part, int64_t begin, int64_t end)> rows;
+};
 
 /// The most rows and parts of a block of these logits, on threads() threads.
 int64_t block_rows(const Logits& logits);
@@ -47,6 +61,6 @@ int64_t block_parts(const Logits& logits);
 /// row with NaN or +inf, or with -inf alone; of probabilities one that is negative or above 1, or a row whose
 /// sum is not 1 within 1e-4 (f16 1e-3, bf16 8e-3: their rounding).
 void for_each_block(const Logits& logits, const Vector& labels, const ProbabilityOptions& options,
-                    const std::function<void(const ProbabilityBlock&)>& body, const RowBody& row_body = {});
+                    const std::function<void(const ProbabilityBlock&)>& body, const PartWork& work = {});
 
 }  // namespace labelsmooth

@@ -15,6 +15,7 @@
 #include <limits>     // std::numeric_limits
 
 #include "exp-inl.h"
+#include "log1p-inl.h"
 #include "row-inl.h"
 #include "softmax.h"
 
@@ -58,7 +59,7 @@ void Exps(const T* z, int64_t n, double scale, double* e, SoftmaxSums& sums) {
   int64_t argmax;
   const T max = Largest(hn::ScalableTag<T>(), z, n, &argmax);
   const int64_t hole = argmax / lanes * lanes;
-  sums = {kNan, kNan, kNan, kNan, -1};
+  sums = {kNan, kNan, kNan, kNan, kNan, -1};
   if (std::isinf(max) || argmax == n) return;
 
   auto tail = hn::Zero(d), tail_u = tail, squares = tail;
@@ -81,7 +82,8 @@ void Exps(const T* z, int64_t n, double scale, double* e, SoftmaxSums& sums) {
   });
   const double total = AddLanes(d, tail);
   if (std::isnan(total)) return;  // NaN took no part in the max
-  sums = {max, total, AddLanes(d, tail_u), AddLanes(d, squares), argmax};
+  sums = {max,   total, AddLanes(d, tail_u), AddLanes(d, squares), hn::GetLane(hn::MaxOfLanes(d, squares)),
+          argmax};
 }
 
 template <class T>
@@ -106,44 +108,54 @@ void Moments(const T* z, int64_t n, double scale, SoftmaxMoments& moments) {
   moments = {max, AddLanes(d, first) / total, AddLanes(d, second) / total, AddLanes(d, third) / total};
 }
 
-inline int64_t AddBelow(const double* e, int64_t n, double factor, double limit, double* sums,
-                        int64_t* large) {
+inline void Add(const double* e, int64_t n, double factor, double* sums) {
   const Doubles d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  const auto most = hn::Set(d, limit), by = hn::Set(d, factor);
-  int64_t found = 0, k = 0;
-  const auto add_each = [&](int64_t end) {
+  const auto by = hn::Set(d, factor);
+  int64_t k = 0;
+  for (; k + lanes <= n; k += lanes)
+    hn::StoreU(hn::MulAdd(hn::LoadU(d, e + k), by, hn::LoadU(d, sums + k)), d, sums + k);
+  for (; k < n; ++k) sums[k] += e[k] * factor;
+}
+
+inline int64_t AtLeast(const double* e, int64_t n, double factor, double limit, int64_t* found) {
+  const Doubles d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto by = hn::Set(d, factor), least = hn::Set(d, limit);
+  int64_t count = 0, k = 0;
+  const auto find_each = [&](int64_t end) {
     for (; k < end; ++k) {
-      const double x = e[k] * factor;
-      if (x < limit) {
-        sums[k] += x;
-      } else {
-        large[found++] = k;
-      }
+      if (e[k] * factor >= limit) found[count++] = k;
     }
   };
-  constexpr int64_t kUnroll = 4;  // few are large: one branch for as many vectors
+  constexpr int64_t kUnroll = 4;  // few are: one branch for as many vectors
   while (k + kUnroll * lanes <= n) {
-    hn::Vec<Doubles> value[kUnroll];
     auto greatest = hn::Zero(d);
-    for (int64_t i = 0; i < kUnroll; ++i) {
-      value[i] = hn::Mul(hn::LoadU(d, e + k + i * lanes), by);
-      greatest = hn::Max(greatest, value[i]);
+    for (int64_t i = 0; i < kUnroll; ++i) greatest = hn::Max(greatest, hn::LoadU(d, e + k + i * lanes));
+    if (HWY_UNLIKELY(!hn::AllFalse(d, hn::Ge(hn::Mul(greatest, by), least)))) {
+      find_each(k + kUnroll * lanes);
+    } else {
+      k += kUnroll * lanes;
     }
-    if (HWY_UNLIKELY(!hn::AllTrue(d, hn::Lt(greatest, most)))) {
-      add_each(k + kUnroll * lanes);
-      continue;
-    }
-    for (int64_t i = 0; i < kUnroll; ++i, k += lanes)
-      hn::StoreU(hn::Add(hn::LoadU(d, sums + k), value[i]), d, sums + k);
   }
-  add_each(n);
-  return found;
+  find_each(n);
+  return count;
+}
+
+inline void Log1pOf(double* x, int64_t n) {
+  const Doubles d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) hn::StoreU(Log1p(d, hn::LoadU(d, x + i)), d, x + i);
+  HWY_ALIGN double values[HWY_MAX_BYTES / sizeof(double)] = {};
+  std::copy_n(x + i, n - i, values);
+  hn::Store(Log1p(d, hn::Load(d, values)), d, values);
+  std::copy_n(values, n - i, x + i);
 }
 
 inline const SoftmaxKernels* TargetSoftmaxKernels() {
   static constexpr SoftmaxKernels kKernels = {
-      {&Exps<float>, &Moments<float>}, {&Exps<double>, &Moments<double>}, &AddBelow};
+      {&Exps<float>, &Moments<float>}, {&Exps<double>, &Moments<double>}, &Add, &AtLeast, &Log1pOf};
   return &kKernels;
 }
 

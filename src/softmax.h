@@ -12,6 +12,7 @@ namespace labelsmooth {
 /// alone).
 struct SoftmaxSums {
   double max, tail, tail_u, squares;  // of z; over the others, as in RowSummary; of e over the others
+  double most_square;                 // no square of these is above it; a lane's sum, so a part of `squares`
   int64_t argmax;                     // the lowest index on ties
 };
 
@@ -31,9 +32,12 @@ struct SoftmaxOf {
 struct SoftmaxKernels {
   SoftmaxOf<float> f32;
   SoftmaxOf<double> f64;
-  /// sums_k += factor * e_k where that is below `limit`; the other k go to `large`, ascending. Returns how
-  /// many they are.
-  int64_t (*add_below)(const double* e, int64_t n, double factor, double limit, double* sums, int64_t* large);
+  /// sums_k += factor * e_k.
+  void (*add)(const double* e, int64_t n, double factor, double* sums);
+  /// The k with factor * e_k >= limit to `found`, ascending. Returns how many they are.
+  int64_t (*at_least)(const double* e, int64_t n, double factor, double limit, int64_t* found);
+  /// x_i = log1p(x_i) of 0 <= x_i <= 2^1000, or NaN; any value beyond. Within 2 ulp.
+  void (*log1p)(double* x, int64_t n);
 };
 
 /// Those of the instruction set in use (isa.h).

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>  // std::max_element
-#include <cmath>      // std::abs, std::exp, std::isinf, std::isnan, std::pow
+#include <cmath>      // std::abs, std::exp, std::isinf, std::isnan, std::log1p, std::pow
 #include <limits>     // std::numeric_limits
 #include <random>     // std::mt19937
 #include <string>     // std::string
@@ -139,18 +139,38 @@ TYPED_TEST(Softmax, RowsWithoutOne) {
   });
 }
 
-TEST(SoftmaxKernels, AddBelow) {
+TEST(SoftmaxKernels, AddAndAtLeast) {
   on_every_isa([](const SoftmaxKernels& kernels) {
     for (const int64_t n : kSizes) {
       std::vector<double> x(n), sums(n, 1), expected(n, 1);
       std::vector<int64_t> large, found(n);
       for (int64_t k = 0; k < n; ++k) {
-        x[k] = static_cast<double>(k * 7 % 10);  // the limit itself, 5 / 2, is large
-        (x[k] / 2 < 2.5) ? void(expected[k] += x[k] / 2) : large.push_back(k);
+        x[k] = static_cast<double>(k * 7 % 10);
+        expected[k] += x[k] / 2;
+        if (x[k] / 2 >= 2.5) large.push_back(k);  // the limit itself is among them
       }
-      found.resize(kernels.add_below(x.data(), n, 0.5, 2.5, sums.data(), found.data()));
+      kernels.add(x.data(), n, 0.5, sums.data());
       EXPECT_EQ(sums, expected);
+      found.resize(kernels.at_least(x.data(), n, 0.5, 2.5, found.data()));
       EXPECT_EQ(found, large);
+    }
+  });
+}
+
+TEST(SoftmaxKernels, Log1p) {
+  on_every_isa([](const SoftmaxKernels& kernels) {
+    for (const int64_t n : kSizes) {
+      std::vector<double> x(n);
+      for (int64_t i = 0; i < n; ++i) x[i] = std::pow(10.0, static_cast<double>(i * 37 % 600 - 300));
+      x[0] = 0;
+      if (n > 1) x[1] = std::numeric_limits<double>::quiet_NaN();
+      if (n > 2) x[2] = 0x1p1000;
+      const std::vector<double> before = x;
+      kernels.log1p(x.data(), n);
+      for (int64_t i = 0; i < n; ++i) {
+        const auto truth = static_cast<double>(std::log1p(static_cast<long double>(before[i])));
+        EXPECT_TRUE(i == 1 ? std::isnan(x[i]) : std::abs(x[i] - truth) <= 2 * kEpsilon * truth) << before[i];
+      }
     }
   });
 }

@@ -180,9 +180,9 @@ Null classwise_null(const Logits& logits, const Vector& labels, const Probabilit
   Prepared prepared(block_rows(logits), classes, binning);
   for (int64_t first = 0; first < redraws; first += at_once) {
     std::fill(counts.begin(), counts.end(), 0);
-    const auto prepare = [&](int64_t, int64_t row, const double* e, double factor) {
-      prepared.take(row, e, factor);
-    };
+    const PartWork prepare = {
+        .row = [&](int64_t, int64_t i, const ProbabilityRow& row) { prepared.take(i, row.e, row.factor); },
+        .rows = {}};
     const auto redraw = [&](const ProbabilityBlock& block) {
       parallel_for(at_once / 4, block.rows * at_once, [&](int64_t begin, int64_t end) {
         for (int64_t quad = begin; quad < end; ++quad) {

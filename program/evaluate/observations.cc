@@ -3,136 +3,191 @@
 
 #include <hwy/aligned_allocator.h>
 
-#include <algorithm>  // std::fill_n
+#include <algorithm>  // std::copy, std::fill_n
+#include <array>      // std::array
 #include <cmath>      // std::abs, std::isinf
 #include <new>        // std::bad_alloc
+#include <numeric>    // std::accumulate
 #include <span>       // std::span
+#include <utility>    // std::move
 
 #include "softmax.h"
 
 namespace labelsmooth {
 namespace {
 
+constexpr double kBelow = 1 - 1e-9;  // leaves room for what squares round
+
 void add_to(Moments& moments, double x) {
   moments.sum += x;
   moments.squares += x * x;
 }
 
-void add_rows(const ProbabilityBlock& block, Observations& seen) {
-  for (int64_t i = 0; i < block.rows; ++i) {
-    if (!block.counts(i)) continue;
-    const double correct = block.correct(i) ? 1 : 0, confidence = block.confidence[i];
-    seen.items.correct.push_back(correct);
-    seen.items.confidence.push_back(confidence);
-    seen.items.score.push_back(block.score[i]);
-    add_to(seen.nll, block.nll[i]);
-    add_to(seen.brier, block.brier[i]);
-    add_to(seen.entropy, block.entropy[i]);
-    add_to(seen.confidence, confidence);
-    add_to(seen.gap, confidence - correct);
-    ++seen.labels[block.label[i]];
-    ++seen.predicted[block.argmax[i]];
-    seen.right[block.label[i]] += block.correct(i);
-    if (std::isinf(block.nll[i]) && seen.first_impossible_row < 0)
-      seen.first_impossible_row = block.begin + i;
-  }
+Moments& operator+=(Moments& moments, const Moments& other) {
+  moments.sum += other.sum;
+  moments.squares += other.squares;
+  return moments;
 }
 
-// Sums of p by class and bin. A row has at most `bins` probabilities beyond the first bin: those are listed;
-// the sums of all others, by class, are a thread's while the rows are in its cache.
-class CellSums {
- public:
-  CellSums(const Logits& logits, const Binning& binning, ClassCells& cells)
-      : binning_(binning),
-        cells_(cells),
-        first_(logits.classes),
-        parts_(static_cast<size_t>(block_parts(logits))),
-        kernels_(softmax_kernels()) {
-    for (Part& part : parts_) {
-      part.first = hwy::AllocateAligned<double>(first_.size());
-      if (!part.first) throw std::bad_alloc();
-      std::fill_n(part.first.get(), first_.size(), 0.0);
-      part.found.resize(first_.size());
-    }
-  }
-
-  void add_row(int64_t part, const double* e, double factor) {
-    Part& sums = parts_[part];
-    const int64_t count = kernels_.add_below(e, static_cast<int64_t>(first_.size()), factor,
-                                             1.0 / binning_.bins, sums.first.get(), sums.found.data());
-    for (const int64_t k : std::span(sums.found).first(static_cast<size_t>(count))) {
-      const double p = e[k] * factor;
-      sums.large.push_back({k, bin_of(p, binning_.bins, binning_.edges), p});
-    }
-  }
-  void join(int64_t parts) {
-    for (Part& part : std::span(parts_).first(parts)) {
-      for (size_t k = 0; k < first_.size(); ++k) first_[k] += part.first[k];
-      for (const auto [k, bin, p] : part.large) at(k, bin) += p;
-      std::fill_n(part.first.get(), first_.size(), 0.0);
-      part.large.clear();
-    }
-  }
-  void finish() {
-    for (size_t k = 0; k < first_.size(); ++k) at(static_cast<int64_t>(k), 0) += first_[k];
-  }
-
- private:
+// What one part of a block comes to, made by the thread that has the part in its cache.
+struct Part {
   struct Large {
     int64_t k;
     int bin;
     double p;
   };
-  struct Part {
-    hwy::AlignedFreeUniquePtr<double[]> first;  // (classes,)
-    std::vector<Large> large;
-    std::vector<int64_t> found;  // scratch
+  struct Sums {
+    Moments nll, brier, entropy, confidence, gap;
   };
-  double& at(int64_t k, int bin) { return cells_.probability[k * binning_.bins + bin]; }
-
-  const Binning& binning_;
-  ClassCells& cells_;
-  std::vector<double> first_;
-  std::vector<Part> parts_;
-  const SoftmaxKernels& kernels_;
+  Sums sums;
+  int64_t begin = 0, end = 0;  // of its items; rows that do not count leave a gap after them
+  int64_t first_impossible_row = -1;
+  hwy::AlignedFreeUniquePtr<double[]> small;  // sums of p by class, of those in the first bin (classes,)
+  std::vector<Large> large;                   // the others, at most some `bins` a row
+  std::vector<int64_t> label_cells;           // of the rows
+  std::vector<int64_t> found;                 // scratch (classes,)
+  std::vector<double> before;                 // scratch
 };
 
-void add_labels(const ProbabilityBlock& block, const Binning& binning, ClassCells& cells) {
-  for (int64_t i = 0; i < block.rows; ++i) {
-    if (!block.counts(i)) continue;
-    const int64_t label = block.label[i];
-    const int bin = bin_of(block.of_label[i], binning.bins, binning.edges);
-    cells.labels[label * binning.bins + bin] += 1;
+// Joins the parts of a block in order, so that the bits depend on the shape alone.
+class Observer {
+ public:
+  Observer(const Logits& logits, const Binning& binning)
+      : binning_(binning),
+        classes_(logits.classes),
+        small_(static_cast<size_t>(classes_)),
+        parts_(static_cast<size_t>(block_parts(logits))),
+        kernels_(softmax_kernels()) {
+    seen_.rows = logits.rows();
+    seen_.classes = classes_;
+    seen_.predicted.resize(small_.size());
+    seen_.right.resize(small_.size());
+    seen_.cells.probability.resize(small_.size() * binning.bins);
+    seen_.cells.labels.resize(small_.size() * binning.bins);
+    for (auto* column : item_columns()) column->resize(static_cast<size_t>(seen_.rows));
+    for (Part& part : parts_) {
+      part.small = hwy::AllocateAligned<double>(small_.size());
+      if (!part.small) throw std::bad_alloc();
+      std::fill_n(part.small.get(), classes_, 0.0);
+      part.found.resize(small_.size());
+    }
   }
-}
+
+  void add_row(int64_t index, const ProbabilityRow& row) {
+    Part& part = parts_[index];
+    const double limit = 1.0 / binning_.bins;
+    int64_t count = 1;
+    part.found[0] = row.argmax;
+    if (row.most_square >= kBelow * limit * limit) {
+      count = kernels_.at_least(row.e, classes_, row.factor, limit, part.found.data());
+    } else if (row.e[row.argmax] * row.factor < limit) {
+      count = 0;
+    }
+    const std::span found = std::span(part.found).first(static_cast<size_t>(count));
+    part.before.clear();
+    for (const int64_t k : found) {
+      const double p = row.e[k] * row.factor;
+      part.large.push_back({k, bin_of(p, binning_.bins, binning_.edges), p});
+      part.before.push_back(part.small[k]);
+    }
+    kernels_.add(row.e, classes_, row.factor, part.small.get());
+    for (size_t i = 0; i < found.size(); ++i) part.small[found[i]] = part.before[i];
+  }
+
+  void add_rows(const ProbabilityBlock& block, int64_t index, int64_t begin, int64_t end) {
+    Part& part = parts_[index];
+    int64_t n = part.begin = counted_ + begin;
+    for (int64_t i = begin; i < end; ++i) {
+      if (!block.counts(i)) continue;
+      const double correct = block.correct(i) ? 1 : 0, confidence = block.confidence[i];
+      seen_.items.correct[n] = correct;
+      seen_.items.confidence[n] = confidence;
+      seen_.items.score[n++] = block.score[i];
+      add_to(part.sums.nll, block.nll[i]);
+      add_to(part.sums.brier, block.brier[i]);
+      add_to(part.sums.entropy, block.entropy[i]);
+      add_to(part.sums.confidence, confidence);
+      add_to(part.sums.gap, confidence - correct);
+      const int bin = bin_of(block.of_label[i], binning_.bins, binning_.edges);
+      part.label_cells.push_back(block.label[i] * binning_.bins + bin);
+      if (std::isinf(block.nll[i]) && part.first_impossible_row < 0)
+        part.first_impossible_row = block.begin + i;
+    }
+    part.end = n;
+  }
+
+  void join(const ProbabilityBlock& block) {
+    for (Part& part : std::span(parts_).first(block.parts)) {
+      close_gap(part);
+      seen_.nll += part.sums.nll;
+      seen_.brier += part.sums.brier;
+      seen_.entropy += part.sums.entropy;
+      seen_.confidence += part.sums.confidence;
+      seen_.gap += part.sums.gap;
+      for (size_t k = 0; k < small_.size(); ++k) small_[k] += part.small[k];
+      for (const auto& [k, bin, p] : part.large) seen_.cells.probability[k * binning_.bins + bin] += p;
+      for (const int64_t cell : part.label_cells) seen_.cells.labels[cell] += 1;
+      if (seen_.first_impossible_row < 0) seen_.first_impossible_row = part.first_impossible_row;
+      part.sums = {};
+      part.first_impossible_row = -1;
+      std::fill_n(part.small.get(), classes_, 0.0);
+      part.large.clear();
+      part.label_cells.clear();
+    }
+    for (int64_t i = 0; i < block.rows; ++i) {
+      if (!block.counts(i)) continue;
+      ++seen_.predicted[block.argmax[i]];
+      seen_.right[block.label[i]] += block.correct(i);
+    }
+  }
+
+  Observations finish() {
+    for (auto* column : item_columns()) column->resize(static_cast<size_t>(counted_));
+    for (int64_t k = 0; k < classes_; ++k) {
+      seen_.cells.probability[k * binning_.bins] += small_[k];
+      const auto labels = seen_.cells.labels.begin() + k * binning_.bins;
+      seen_.labels.push_back(static_cast<int64_t>(std::accumulate(labels, labels + binning_.bins, 0.0)));
+    }
+    return std::move(seen_);
+  }
+
+ private:
+  std::array<std::vector<double>*, 3> item_columns() {
+    return {&seen_.items.correct, &seen_.items.confidence, &seen_.items.score};
+  }
+
+  void close_gap(const Part& part) {
+    for (auto* column : item_columns()) {
+      if (part.begin != counted_)
+        std::copy(column->begin() + part.begin, column->begin() + part.end, column->begin() + counted_);
+    }
+    counted_ += part.end - part.begin;
+  }
+
+  const Binning& binning_;
+  int64_t classes_, counted_ = 0;
+  std::vector<double> small_;
+  std::vector<Part> parts_;
+  const SoftmaxKernels& kernels_;
+  Observations seen_;
+};
 
 }  // namespace
 
 Observations observe(const Logits& logits, const Vector& labels, const ProbabilityOptions& options,
                      const Binning& binning, Progress& progress) {
-  Observations seen;
-  seen.rows = logits.rows();
-  seen.classes = logits.classes;
-  const auto classes = static_cast<size_t>(logits.classes);
-  seen.labels.resize(classes);
-  seen.predicted.resize(classes);
-  seen.right.resize(classes);
-  seen.cells.probability.resize(classes * binning.bins);
-  seen.cells.labels.resize(classes * binning.bins);
-  for (auto* column : {&seen.items.correct, &seen.items.confidence, &seen.items.score})
-    column->reserve(static_cast<size_t>(seen.rows));
-  CellSums cells(logits, binning, seen.cells);
-  for_each_block(
-      logits, labels, options,
-      [&](const ProbabilityBlock& block) {
-        add_rows(block, seen);
-        cells.join(block.parts);
-        add_labels(block, binning, seen.cells);
-        progress.add(static_cast<double>(block.rows));
-      },
-      [&](int64_t part, int64_t, const double* e, double factor) { cells.add_row(part, e, factor); });
-  cells.finish();
-  return seen;
+  Observer observer(logits, binning);
+  const auto join = [&](const ProbabilityBlock& block) {
+    observer.join(block);
+    progress.add(static_cast<double>(block.rows));
+  };
+  const PartWork work = {
+      [&](int64_t part, int64_t, const ProbabilityRow& row) { observer.add_row(part, row); },
+      [&](const ProbabilityBlock& block, int64_t part, int64_t begin, int64_t end) {
+        observer.add_rows(block, part, begin, end);
+      }};
+  for_each_block(logits, labels, options, join, work);
+  return observer.finish();
 }
 
 double classwise_ece(const ClassCells& cells, int64_t rows, int64_t classes) {

@@ -3,7 +3,7 @@
 
 #include <algorithm>  // std::clamp, std::max, std::min
 #include <bit>        // std::bit_ceil
-#include <cmath>      // std::abs, std::cos, std::exp, std::floor, std::sin
+#include <cmath>      // std::abs, std::cos, std::exp, std::isinf, std::sin, std::sqrt
 #include <limits>     // std::numeric_limits
 #include <numbers>    // std::numbers::pi
 
@@ -90,6 +90,30 @@ void fourier(std::vector<double>& re, std::vector<double>& im) {
   }
 }
 
+/// Calls body(m, exp(-(m pi sigma)^2 / 2)) for m = 1, 2, ... while that matters, m at most `most`. By
+/// products: each is the one before times exp(-(2 m - 1) (pi sigma)^2 / 2); what they round is some 1e-12 of
+/// the sums.
+template <class Body>
+void each_damping(double sigma, int most, const Body& body) {
+  const double exponent = kPi * sigma * (kPi * sigma) / 2;
+  const double less = std::exp(-2 * exponent);
+  double damping = 1, factor = std::exp(-exponent);
+  for (int m = 1; m <= most; ++m, factor *= less) {
+    damping *= factor;
+    if (damping < 1e-17) break;
+    body(m, damping);
+  }
+}
+
+/// At least smooth_ece_at(cosines, sigma), and nearly that for noise: a mean of absolute values is at most
+/// the root mean square, which Parseval has without a transform.
+double smooth_ece_bound(const std::vector<double>& cosines, double sigma) {
+  double square = cosines[0] * cosines[0];
+  each_damping(sigma, kSmoothCells,
+               [&](int m, double damping) { square += 2 * damping * cosines[m] * (damping * cosines[m]); });
+  return (1 + 1e-9) * std::sqrt(square);
+}
+
 }  // namespace
 
 SmoothPlace smooth_place(double c) {
@@ -133,15 +157,13 @@ std::vector<double> cosine_sums(const std::vector<double>& x) {
 }
 
 std::vector<double> smoothed(const std::vector<double>& cosines, double sigma, int points) {
-  std::vector<double> damped(points + 1);
-  damped[0] = cosines[0];
-  for (int m = 1; m <= std::min(points, kSmoothCells); ++m) {
-    const double x = m * kPi * sigma;
-    const double damping = std::exp(-x * x / 2);
-    if (damping < 1e-17) break;
-    damped[m] = 2 * damping * cosines[m];
-  }
-  return cosine_sums(damped);
+  std::vector<double> folded(points + 1);
+  folded[0] = cosines[0];
+  each_damping(sigma, kSmoothCells, [&](int m, double damping) {
+    const int turn = m & (2 * points - 1);  // on the points, cosine m is that one, and 2 points less it
+    folded[turn <= points ? turn : 2 * points - turn] += 2 * damping * cosines[m];
+  });
+  return cosine_sums(folded);
 }
 
 double smooth_ece_at(const std::vector<double>& cosines, double sigma) {
@@ -162,14 +184,18 @@ SmoothEce smooth_ece(const std::vector<double>& cosines) {
   double low = 0, high = 1, at_high = kUnknown;
   for (int step = 0; step < kHalvings; ++step) {
     const double middle = (low + high) / 2;
+    if (middle >= kLeastSigma && smooth_ece_bound(cosines, middle) <= middle) {
+      high = middle, at_high = kUnknown;
+      continue;
+    }
     const double value = middle < kLeastSigma ? kUnknown : smooth_ece_at(cosines, middle);
-    if (middle < value) {
-      low = middle;
-    } else {
+    if (value <= middle) {
       high = middle, at_high = value;
+    } else {
+      low = middle;
     }
   }
-  return {high < 1 ? at_high : smooth_ece_at(cosines, high), high};
+  return {std::isinf(at_high) ? smooth_ece_at(cosines, high) : at_high, high};
 }
 
 }  // namespace labelsmooth

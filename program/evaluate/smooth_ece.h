@@ -33,7 +33,7 @@ struct SmoothEce {
 SmoothEce smooth_ece(const std::vector<double>& cosines);
 double smooth_ece_at(const std::vector<double>& cosines, double sigma);
 
-/// The smoothed function at i / points, i = 0..points, points a power of two.
+/// The smoothed function at i / points, i = 0..points; exact whatever `points`, a power of two.
 std::vector<double> smoothed(const std::vector<double>& cosines, double sigma, int points);
 
 }  // namespace labelsmooth

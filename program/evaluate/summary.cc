@@ -7,6 +7,8 @@
 #include <cmath>      // std::isfinite, std::sqrt
 #include <iterator>   // std::size, std::ssize
 #include <map>        // std::map
+#include <optional>   // std::optional
+#include <utility>    // std::move
 
 #include "evaluate/intervals.h"
 #include "evaluate/null_levels.h"
@@ -70,9 +72,22 @@ class Summary {
 
   Json json() {
     means();
-    confidences();
+    std::optional<TopLabel> top;
+    std::optional<Ranking> order;
+    // Side by side: each sorts the rows.
+    parallel_for(2, seen_.counted(), [&](int64_t begin, int64_t end) {
+      for (int64_t job = begin; job < end; ++job) {
+        if (job == 0) {
+          top.emplace(std::move(seen_.items.confidence), seen_.items.correct, evaluation_.binning);
+        } else {
+          order.emplace(std::move(seen_.items.score), seen_.items.correct);
+        }
+      }
+    });
+    ranking(*order);
+    order.reset();
+    confidences(*top);
     classes();
-    ranking();  // last: it puts the rows in another order
     notes();
     Json metrics = Json::object();
     for (const std::string& name : evaluation_metrics()) metrics[name] = metrics_.at(name);
@@ -106,8 +121,7 @@ class Summary {
     metrics_["confidence"] = metric(within(mean_interval(seen_.confidence, n_), 0, 1));
   }
 
-  void confidences() {
-    const TopLabel top(seen_.items, evaluation_.binning);
+  void confidences(const TopLabel& top) {
     const TopLabelErrors errors = top.errors(top.right());
     const NullLevels null =
         null_levels(top, errors, kCurvePoints, evaluation_.redraws, evaluation_.seed, progress_);
@@ -185,42 +199,37 @@ class Summary {
     pictures_["by_class"] = table;
   }
 
-  void ranking() {
-    Items& items = seen_.items;
-    items.confidence.clear();
-    items.confidence.shrink_to_fit();
-    sort_by_score(items);
+  void ranking(const Ranking& ranking) {
     struct Ranked {
       const char* name;
-      double (*value)(const Items&);
-      std::vector<double> (*pseudo)(const Items&);
+      double (Ranking::*value)() const;
+      std::vector<double> (Ranking::*pseudo)() const;
       double most;
     };
-    constexpr Ranked kRanked[] = {{"aurc", aurc, aurc_items, 1},
-                                  {"eaurc", eaurc, eaurc_items, 1},
-                                  {"augrc", augrc, augrc_items, 0.5},
-                                  {"auroc", auroc, auroc_items, 1}};
+    constexpr Ranked kRanked[] = {{"aurc", &Ranking::aurc, &Ranking::aurc_items, 1},
+                                  {"eaurc", &Ranking::eaurc, &Ranking::eaurc_items, 1},
+                                  {"augrc", &Ranking::augrc, &Ranking::augrc_items, 0.5},
+                                  {"auroc", &Ranking::auroc, &Ranking::auroc_items, 1}};
     Interval found[std::size(kRanked)];
-    // Two at a time: each takes 20 bytes a row while it works.
-    parallel_for(2, std::ssize(items.score), [&](int64_t begin, int64_t end) {
-      for (int64_t i = 2 * begin; i < 2 * end; ++i) {
-        const double value = kRanked[i].value(items);
-        const bool several = items.score.size() > 1;
-        found[i] = several ? within(jackknife_interval(value, kRanked[i].pseudo(items)), 0, kRanked[i].most)
-                           : Interval{.value = value};
+    parallel_for(std::ssize(found), seen_.counted(), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const Ranked& ranked = kRanked[i];
+        found[i].value = (ranking.*ranked.value)();
+        if (seen_.counted() > 1)
+          found[i] = within(jackknife_interval(found[i].value, (ranking.*ranked.pseudo)()), 0, ranked.most);
       }
     });
-    for (size_t i = 0; i < std::size(kRanked); ++i) metrics_[kRanked[i].name] = metric(found[i]);
+    for (size_t i = 0; i < std::size(found); ++i) metrics_[kRanked[i].name] = metric(found[i]);
     if (metrics_["auroc"]["value"].is_null())
       warnings_.push_back("auroc is unknown: it takes right rows and wrong ones");
 
     Json curve = Json::array(), accuracy = Json::array(), coverage = Json::array();
-    for (const RiskPoint& point : risk_coverage(items, kCoverages))
+    for (const RiskPoint& point : ranking.risk_coverage(kCoverages))
       curve.push_back({{"coverage", point.coverage}, {"risk", point.risk}});
     for (const double share : {0.5, 0.8, 0.9, 0.95})
-      accuracy.push_back({{"coverage", share}, {"accuracy", accuracy_at(items, share)}});
+      accuracy.push_back({{"coverage", share}, {"accuracy", ranking.accuracy_at(share)}});
     for (const double risk : {0.01, 0.02, 0.05})
-      coverage.push_back({{"risk", risk}, {"coverage", coverage_at(items, risk)}});
+      coverage.push_back({{"risk", risk}, {"coverage", ranking.coverage_at(risk)}});
     pictures_["risk_coverage"] = curve;
     pictures_["selective"] = {{"accuracy", accuracy}, {"coverage", coverage}};
   }

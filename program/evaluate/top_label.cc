@@ -2,11 +2,9 @@
 #include "evaluate/top_label.h"
 
 #include <algorithm>  // std::clamp, std::max
-#include <bit>        // std::bit_ceil
 #include <cmath>      // std::abs, std::sqrt
 #include <limits>     // std::numeric_limits
-
-#include "evaluation/sorted_order.h"
+#include <utility>    // std::exchange, std::move
 
 namespace labelsmooth {
 namespace {
@@ -20,6 +18,26 @@ void add(const BinSummary& run, BinSummary& to) {
   to.variance += run.variance;
 }
 
+/// Confidences from one on that share its bin and its cell of the smoothing's grid.
+struct Cell {
+  int bin, node;
+  double end;
+  bool closed;  // end itself is among them
+
+  bool holds(double c) const { return c < end || (closed && c == end); }
+};
+Cell cell_of(double first, const Binning& binning) {
+  Cell cell = {bin_of(first, binning.bins, binning.edges), smooth_place(first).node, 1, true};
+  const double bin_end = static_cast<double>(cell.bin + 1) / binning.bins;
+  const double node_end = static_cast<double>(cell.node + 1) / kSmoothCells;
+  if (node_end < 1 && node_end <= bin_end) {
+    cell.end = node_end, cell.closed = false;
+  } else if (bin_end < 1) {
+    cell.end = bin_end, cell.closed = binning.edges == Edges::right;
+  }
+  return cell;
+}
+
 }  // namespace
 
 const std::array<const char*, TopLabelErrors::kCount>& TopLabelErrors::names() {
@@ -28,72 +46,84 @@ const std::array<const char*, TopLabelErrors::kCount>& TopLabelErrors::names() {
   return kNames;
 }
 
-TopLabel::TopLabel(const Items& items, const Binning& binning)
-    : rows_(static_cast<int64_t>(items.correct.size())) {
+TopLabel::TopLabel(std::vector<double> confidence, const std::vector<double>& correct, const Binning& binning)
+    : rows_(static_cast<int64_t>(correct.size())) {
   for (int b = 0; b < binning.bins; ++b) {
     bins_.push_back(
         {static_cast<double>(b) / binning.bins, static_cast<double>(b + 1) / binning.bins, 0, 0, 0, 0});
     groups_.push_back({kNaN, kNaN, 0, 0, 0, 0});
   }
-  cut(items, sorted_order(items.confidence), binning);
+  cut(SortedRows(std::move(confidence)), correct, binning);
 }
 
-void TopLabel::cut(const Items& items, const std::vector<uint32_t>& order, const Binning& binning) {
+void TopLabel::cut(const SortedRows& sorted, const std::vector<double>& correct, const Binning& binning) {
   confidence_nodes_.resize(kSmoothCells + 1);
   density_nodes_.resize(kSmoothCells + 1);
   const bool by_row = rows_ <= kMostDrawnRows;
-  if (by_row) sorted_.reserve(order.size());
-  double sum = 0;
+  if (by_row) sorted_.reserve(sorted.size());
+  double sum = 0, ks = 0;
   int64_t i = 0;
   for (int group = 0; i < rows_; ++group) {
     const int64_t end =
         i + rows_ / binning.bins + (group < rows_ % binning.bins);  // as numpy.array_split has it
-    groups_[group].low = items.confidence[order[i]];
-    groups_[group].high = items.confidence[order[end - 1]];
+    groups_[group].low = sorted.key(i);
+    groups_[group].high = sorted.key(end - 1);
     while (i < end) {
-      const double first = items.confidence[order[i]];
-      const int bin = bin_of(first, binning.bins, binning.edges);
-      const int node = smooth_place(first).node;
+      const Cell cell = cell_of(sorted.key(i), binning);
       BinSummary run = {};
       double fraction = 0, beyond = 0;  // sums of the rows' mass on the next node, 1 and c a row
       for (; i < end; ++i) {
-        const double c = items.confidence[order[i]], correct = items.correct[order[i]];
-        const SmoothPlace place = smooth_place(c);
-        if (place.node != node || (c != first && bin_of(c, binning.bins, binning.edges) != bin)) break;
-        add({kNaN, kNaN, 1, c, correct, c * (1 - c)}, run);
-        fraction += place.fraction;
-        beyond += c * place.fraction;
-        sum += c - correct;
-        exact_ks_ = std::max(exact_ks_, std::abs(sum) / static_cast<double>(rows_));
+        const double c = sorted.key(i), right = correct[sorted.row(i)];
+        if (!cell.holds(c)) break;
+        const double place = c * kSmoothCells - cell.node;
+        add({kNaN, kNaN, 1, c, right, c * (1 - c)}, run);
+        fraction += place;
+        beyond += c * place;
+        sum += c - right;
+        ks = std::max(ks, std::abs(sum));
         if (by_row) sorted_.push_back(c);
       }
-      runs_.push_back(
-          {static_cast<int64_t>(run.count), run.confidence, bin, group, {node, fraction / run.count}});
+      runs_.push_back({static_cast<int64_t>(run.count),
+                       run.confidence,
+                       cell.bin,
+                       group,
+                       {cell.node, fraction / run.count}});
       right_.push_back(run.correct);
-      add(run, bins_[bin]);
+      add(run, bins_[cell.bin]);
       add(run, groups_[group]);
-      density_nodes_[node] += run.count - fraction;
-      density_nodes_[node + 1] += fraction;
-      confidence_nodes_[node] += run.confidence - beyond;
-      confidence_nodes_[node + 1] += beyond;
+      density_nodes_[cell.node] += run.count - fraction;
+      density_nodes_[cell.node + 1] += fraction;
+      confidence_nodes_[cell.node] += run.confidence - beyond;
+      confidence_nodes_[cell.node + 1] += beyond;
     }
   }
-  least_ = items.confidence[order.front()];
-  greatest_ = items.confidence[order.back()];
+  exact_ks_ = ks / static_cast<double>(rows_);
+  least_ = sorted.key(0);
+  greatest_ = sorted.key(sorted.size() - 1);
 }
 
 TopLabelErrors TopLabel::errors(const std::vector<double>& right) const {
   const auto n = static_cast<double>(rows_);
   std::vector<double> by_bin(bins_.size()), by_group(groups_.size()), nodes = confidence_nodes_;
   double sum = 0, ks = 0;
+  // Neighbouring runs mostly share bin, group and node: what is theirs waits in a register.
+  double in_bin = 0, in_group = 0, here = 0, beyond = 0;
   for (size_t r = 0; r < runs_.size(); ++r) {
     const Run& run = runs_[r];
-    by_bin[run.bin] += right[r];
-    by_group[run.group] += right[r];
+    in_bin += right[r];
+    in_group += right[r];
     sum += run.confidence - right[r];
     ks = std::max(ks, std::abs(sum));
-    nodes[run.place.node] -= right[r] * (1 - run.place.fraction);
-    nodes[run.place.node + 1] -= right[r] * run.place.fraction;
+    here += right[r] * (1 - run.place.fraction);
+    beyond += right[r] * run.place.fraction;
+    const bool last = r + 1 == runs_.size();
+    if (last || runs_[r + 1].bin != run.bin) by_bin[run.bin] = std::exchange(in_bin, 0);
+    if (last || runs_[r + 1].group != run.group) by_group[run.group] = std::exchange(in_group, 0);
+    const int node = run.place.node, next = last ? -1 : runs_[r + 1].place.node;
+    if (next == node) continue;
+    nodes[node] -= here;
+    here = std::exchange(beyond, 0);
+    if (next != node + 1) nodes[node + 1] -= std::exchange(here, 0);
   }
   double ece = 0, mce = 0, squares = 0, equal_mass = 0;
   for (size_t b = 0; b < bins_.size(); ++b) {
@@ -119,31 +149,23 @@ SmoothCurve::SmoothCurve(const TopLabel& top, double sigma, int points)
       least_(top.least_),
       greatest_(top.greatest_),
       points_(points),
-      grid_(static_cast<int>(std::bit_ceil(static_cast<unsigned>(
-          std::clamp(3 / sigma, static_cast<double>(points), static_cast<double>(kSmoothCells)))))),
-      density_(smoothed(cosine_sums(top.density_nodes_), sigma, grid_)) {}
+      density_(smoothed(cosine_sums(top.density_nodes_), sigma, points)) {}
 
 std::vector<double> SmoothCurve::accuracy(const TopLabelErrors& errors) const {
-  std::vector<double> values = smoothed(errors.smooth_residual, sigma_, grid_);
-  for (int i = 0; i <= grid_; ++i) {
-    const double t = static_cast<double>(i) / grid_;
+  std::vector<double> values = smoothed(errors.smooth_residual, sigma_, points_);
+  for (int i = 0; i <= points_; ++i) {
+    const double t = static_cast<double>(i) / points_;
     // A hundredth of a row within sigma: less is rounding, between confidences far apart.
     const bool among = least_ <= t && t <= greatest_ && density_[i] * sigma_ > 0.01;
     values[i] = among ? std::clamp(t - rows_ * values[i] / density_[i], 0.0, 1.0) : kNaN;
   }
-  return every(values);
+  return values;
 }
 
 std::vector<double> SmoothCurve::density() const {
   std::vector<double> values = density_;
   for (double& value : values) value = std::max(value, 0.0) / rows_;
-  return every(values);
-}
-
-std::vector<double> SmoothCurve::every(const std::vector<double>& values) const {
-  std::vector<double> kept;
-  for (int i = 0; i <= points_; ++i) kept.push_back(values[i * (grid_ / points_)]);
-  return kept;
+  return values;
 }
 
 }  // namespace labelsmooth

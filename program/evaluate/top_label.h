@@ -9,6 +9,7 @@
 
 #include "evaluate/observations.h"
 #include "evaluate/smooth_ece.h"
+#include "evaluation/sorted_rows.h"
 
 namespace labelsmooth {
 
@@ -42,7 +43,8 @@ class TopLabel {
  public:
   /// One row or more, sorted by (confidence, row), cut into `bins` bins of equal width and as many groups of
   /// equal size: of N rows the first N mod bins groups have one more.
-  TopLabel(const Items& items, const Binning& binning);
+  TopLabel(std::vector<double> confidence, const std::vector<double>& correct, const Binning& binning);
+  TopLabel(const Items& items, const Binning& binning) : TopLabel(items.confidence, items.correct, binning) {}
 
   int64_t rows() const { return rows_; }
   const std::vector<Run>& runs() const { return runs_; }
@@ -60,7 +62,7 @@ class TopLabel {
 
  private:
   friend class SmoothCurve;
-  void cut(const Items& items, const std::vector<uint32_t>& order, const Binning& binning);
+  void cut(const SortedRows& sorted, const std::vector<double>& correct, const Binning& binning);
 
   int64_t rows_;
   std::vector<Run> runs_;
@@ -81,11 +83,9 @@ class SmoothCurve {
   std::vector<double> density() const;
 
  private:
-  std::vector<double> every(const std::vector<double>& values) const;
-
   double rows_, sigma_, least_, greatest_;
-  int points_, grid_;  // a finer one, that sigma needs
-  std::vector<double> density_;
+  int points_;
+  std::vector<double> density_;  // at the points
 };
 
 }  // namespace labelsmooth

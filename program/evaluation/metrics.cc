@@ -103,7 +103,10 @@ std::vector<double> draw_correct(const Redraw& redraw, uint64_t seed, uint32_t n
 }  // namespace
 
 int bin_of(double c, int bins, Edges edges) {
-  int b = std::min(static_cast<int>(c * bins), bins - 1);
+  const double place = c * bins;
+  int b = std::min(static_cast<int>(place), bins - 1);
+  const double fraction = place - b;
+  if (fraction > 1e-9 && fraction < 1 - 1e-9) return b;  // no edge is near, as mostly
   // c * bins may round across an edge: (1.0 / 49) * 49 is below 1
   if (b + 1 < bins && c >= static_cast<double>(b + 1) / bins) ++b;
   if (c < static_cast<double>(b) / bins) --b;

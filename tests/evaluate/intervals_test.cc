@@ -151,22 +151,21 @@ TEST(Intervals, OfTheRanking) {
   std::mt19937 random(3);
   struct Metric {
     const char* name;
-    double (*value)(const Items&);
-    std::vector<double> (*items)(const Items&);
+    double (Ranking::*value)() const;
+    std::vector<double> (Ranking::*items)() const;
     double truth = 0;
     int covered = 0;
   };
-  std::vector<Metric> metrics = {{"aurc", aurc, aurc_items},
-                                 {"eaurc", eaurc, eaurc_items},
-                                 {"augrc", augrc, augrc_items},
-                                 {"auroc", auroc, auroc_items}};
-  Items many = draw_items(kOver, 1'000'000, random);
-  sort_by_score(many);
-  for (Metric& metric : metrics) metric.truth = metric.value(many);
+  std::vector<Metric> metrics = {{"aurc", &Ranking::aurc, &Ranking::aurc_items},
+                                 {"eaurc", &Ranking::eaurc, &Ranking::eaurc_items},
+                                 {"augrc", &Ranking::augrc, &Ranking::augrc_items},
+                                 {"auroc", &Ranking::auroc, &Ranking::auroc_items}};
+  const Ranking many(draw_items(kOver, 1'000'000, random));
+  for (Metric& metric : metrics) metric.truth = (many.*metric.value)();
   for (int s = 0; s < kSets; ++s) {
-    const Items items = draw_items(kOver, kRows, random);
+    const Ranking ranking(draw_items(kOver, kRows, random));
     for (Metric& metric : metrics) {
-      const Interval interval = jackknife_interval(metric.value(items), metric.items(items));
+      const Interval interval = jackknife_interval((ranking.*metric.value)(), (ranking.*metric.items)());
       metric.covered += interval.low <= metric.truth && metric.truth <= interval.high;
     }
   }

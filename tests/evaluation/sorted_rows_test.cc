@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "evaluation/sorted_order.h"
+#include "evaluation/sorted_rows.h"
 
 #include <gtest/gtest.h>
 
@@ -18,11 +18,16 @@ void expect_stable_sort(const std::vector<double>& key) {
     std::stable_sort(expected.begin(), expected.end(), [&](uint32_t a, uint32_t b) {
       return first == First::least ? key[a] < key[b] : key[a] > key[b];
     });
-    EXPECT_TRUE(sorted_order(key, first) == expected) << key.size();
+    const SortedRows sorted(key, first);
+    ASSERT_EQ(sorted.size(), key.size());
+    size_t wrong = 0;
+    for (size_t n = 0; n < key.size(); ++n)
+      wrong += sorted.row(n) != expected[n] || sorted.key(n) != key[expected[n]];
+    EXPECT_EQ(wrong, 0) << key.size();
   }
 }
 
-TEST(SortedOrder, IsTheStableSort) {
+TEST(SortedRows, IsTheStableSort) {
   std::mt19937 random(1);
   constexpr double kInf = std::numeric_limits<double>::infinity();
   for (const size_t size : {0, 1, 2, 5, 15, 16, 17, 1000, 200'000}) {
@@ -35,7 +40,7 @@ TEST(SortedOrder, IsTheStableSort) {
 }
 
 // A radix sort tried here left ties as they fell.
-TEST(SortedOrder, LongTies) {
+TEST(SortedRows, LongTies) {
   std::mt19937 random(2);
   constexpr double kInf = std::numeric_limits<double>::infinity();
   for (const double most : {1.0, kInf}) {  // a saturated model's confidences, and its scores
