@@ -13,9 +13,7 @@
 
 #if HWY_ONCE
 
-#include <iterator>  // std::size
-
-#include "labelsmooth/isa.h"
+#include "chosen_target.h"
 
 namespace labelsmooth {
 namespace {
@@ -24,18 +22,7 @@ HWY_EXPORT(TargetSoftmaxKernels);
 
 }  // namespace
 
-const SoftmaxKernels& softmax_kernels() {
-  if constexpr (std::size(HWY_DISPATCH_TABLE(TargetSoftmaxKernels)) > 1) {
-    const std::string chosen = isa();
-    for (int64_t targets = HWY_TARGETS; targets != 0; targets &= targets - 1) {
-      if (chosen != hwy::TargetName(targets & -targets)) continue;
-      hwy::ChosenTarget target;
-      target.Update(targets & -targets);
-      return *HWY_DISPATCH_TABLE(TargetSoftmaxKernels)[target.GetIndex()]();
-    }
-  }
-  return *HWY_STATIC_DISPATCH(TargetSoftmaxKernels)();
-}
+const SoftmaxKernels& softmax_kernels() { return *chosen_target(HWY_DISPATCH_TABLE(TargetSoftmaxKernels))(); }
 
 }  // namespace labelsmooth
 

@@ -41,7 +41,8 @@ class Bits {
   int used_ = 4;
 };
 
-/// Right rows of each run, drawn row by row or run by run.
+/// Right rows of each run, drawn row by row or run by run; eight redraws at a time, which look at each table
+/// while it is in a cache.
 class Redraws {
  public:
   Redraws(const TopLabel& top, uint64_t seed) : top_(top), seed_(seed) {
@@ -55,32 +56,34 @@ class Redraws {
     for (const double c : top.sorted()) thresholds_.push_back(std::llround(c * 0x1p32));
   }
 
-  std::vector<double> right(uint32_t number) const {
-    return thresholds_.empty() ? by_cell(number) : by_row(number);
+  /// Of the redraws from `number` on.
+  void draw_right(uint32_t number, std::vector<Abreast>& right) const {
+    right.resize(top_.runs().size());
+    thresholds_.empty() ? by_cell(number, right) : by_row(number, right);
   }
 
  private:
-  std::vector<double> by_row(uint32_t number) const {
-    std::vector<double> right;
+  void by_row(uint32_t number, std::vector<Abreast>& right) const {
     size_t i = 0;
-    Draw random = {};
-    for (const Run& run : top_.runs()) {
-      int64_t count = 0;
-      for (const size_t end = i + static_cast<size_t>(run.count); i < end; ++i) {
-        if (i % 4 == 0) random = draw(seed_, Stream::label_rows, number, i / 4);
-        count += random.bits[i % 4] < thresholds_[i];
+    Draw random[kAbreast] = {};
+    for (size_t run = 0; run < right.size(); ++run) {
+      int64_t count[kAbreast] = {};
+      for (const size_t end = i + static_cast<size_t>(top_.runs()[run].count); i < end; ++i) {
+        for (int r = 0; r < kAbreast; ++r) {
+          if (i % 4 == 0) random[r] = draw(seed_, Stream::label_rows, number + r, i / 4);
+          count[r] += random[r].bits[i % 4] < thresholds_[i];
+        }
       }
-      right.push_back(static_cast<double>(count));
+      for (int r = 0; r < kAbreast; ++r) right[run].of[r] = static_cast<double>(count[r]);
     }
-    return right;
   }
 
-  std::vector<double> by_cell(uint32_t number) const {
-    std::vector<double> right;
-    right.reserve(counts_.size());
-    Bits bits(seed_, number);
-    for (const BinomialCounts& counts : counts_) right.push_back(static_cast<double>(counts.draw(bits)));
-    return right;
+  void by_cell(uint32_t number, std::vector<Abreast>& right) const {
+    std::vector<Bits> bits;
+    for (int r = 0; r < kAbreast; ++r) bits.emplace_back(seed_, number + r);
+    for (size_t run = 0; run < right.size(); ++run) {
+      for (int r = 0; r < kAbreast; ++r) right[run].of[r] = static_cast<double>(counts_[run].draw(bits[r]));
+    }
   }
 
   const TopLabel& top_;
@@ -108,20 +111,26 @@ NullLevels null_levels(const TopLabel& top, const TopLabelErrors& observed, int 
   const Redraws redraw(top, seed);
   std::vector<std::vector<double>> drawn(TopLabelErrors::kCount, std::vector<double>(redraws));
   std::vector<std::vector<double>> curves(points + 1, std::vector<double>(redraws));
-  const SmoothCurve smooth(top, observed.sigma, points);
+  const SmoothCurve curve(top, observed.sigma.of[0], points);
   const int64_t work = std::max<int64_t>(top.rows(), kSmoothCells) * redraws;
-  parallel_for(redraws, work, [&](int64_t begin, int64_t end) {
-    for (int64_t number = begin; number < end; ++number) {
-      const TopLabelErrors errors = top.errors(redraw.right(static_cast<uint32_t>(number)));
-      for (int e = 0; e < TopLabelErrors::kCount; ++e) drawn[e][number] = errors.values[e];
-      const std::vector<double> curve = smooth.accuracy(errors);
-      for (int i = 0; i <= points; ++i) curves[i][number] = curve[i];
-      progress.add(1);
+  parallel_for((redraws + kAbreast - 1) / kAbreast, work, [&](int64_t begin, int64_t end) {
+    SmoothEce smooth;
+    std::vector<Abreast> right;
+    for (int64_t first = begin * kAbreast; first < std::min<int64_t>(end * kAbreast, redraws); first += kAbreast) {
+      redraw.draw_right(static_cast<uint32_t>(first), right);
+      const TopLabelErrors errors = top.errors(right, smooth);
+      const std::vector<Abreast> accuracy = curve.accuracy(smooth);
+      const auto count = std::min<int64_t>(kAbreast, redraws - first);
+      for (int64_t r = 0; r < count; ++r) {
+        for (int e = 0; e < TopLabelErrors::kCount; ++e) drawn[e][first + r] = errors.values[e].of[r];
+        for (int i = 0; i <= points; ++i) curves[i][first + r] = accuracy[i].of[r];
+      }
+      progress.add(static_cast<double>(count));
     }
   });
   NullLevels levels;
   for (int e = 0; e < TopLabelErrors::kCount; ++e)
-    levels.errors.push_back(null_of(std::move(drawn[e]), observed.values[e]));
+    levels.errors.push_back(null_of(std::move(drawn[e]), observed.values[e].of[0]));
   set_band(curves, levels);
   return levels;
 }

@@ -122,12 +122,13 @@ class Summary {
   }
 
   void confidences(const TopLabel& top) {
-    const TopLabelErrors errors = top.errors(top.right());
+    SmoothEce smooth;
+    const TopLabelErrors errors = top.errors(top.right(), smooth);
     const NullLevels null =
         null_levels(top, errors, kCurvePoints, evaluation_.redraws, evaluation_.seed, progress_);
     for (int e = 0; e < TopLabelErrors::kCount; ++e) {
       const std::string name = TopLabelErrors::names()[e];
-      metrics_[name] = metric(name == "ks" ? top.exact_ks() : errors.values[e], null.errors[e]);
+      metrics_[name] = metric(name == "ks" ? top.exact_ks() : errors.values[e].of[0], null.errors[e]);
     }
     const Interval square = debiased_square(top.groups());
     metrics_["ece_debiased"] = metric(square);
@@ -144,17 +145,19 @@ class Summary {
       if (gap > worst) worst = gap, metrics_["mce"]["rows_of_worst_bin"] = bin["count"];
     }
 
-    const SmoothCurve smooth(top, errors.sigma, kCurvePoints);
-    const std::vector<double> accuracy = smooth.accuracy(errors), density = smooth.density();
+    const double sigma = errors.sigma.of[0];
+    const SmoothCurve curve(top, sigma, kCurvePoints);
+    const std::vector<Abreast> accuracy = curve.accuracy(smooth);
+    const std::vector<double> density = curve.density();
     Json points = Json::array();
     for (int i = 0; i <= kCurvePoints; ++i) {
       points.push_back({{"confidence", static_cast<double>(i) / kCurvePoints},
-                        {"accuracy", number(accuracy[i])},
+                        {"accuracy", number(accuracy[i].of[0])},
                         {"band_low", number(null.band_low[i])},
                         {"band_high", number(null.band_high[i])},
                         {"density", number(density[i])}});
     }
-    pictures_["smooth"] = {{"sigma", errors.sigma}, {"points", points}};
+    pictures_["smooth"] = {{"sigma", sigma}, {"points", points}};
   }
 
   void classes() {

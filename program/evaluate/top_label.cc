@@ -11,11 +11,23 @@ namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
+Abreast all(double x) {
+  Abreast eight;
+  for (double& one : eight.of) one = x;
+  return eight;
+}
+
 void add(const BinSummary& run, BinSummary& to) {
   to.count += run.count;
   to.confidence += run.confidence;
   to.correct += run.correct;
   to.variance += run.variance;
+}
+
+/// What `total` has grown since `before`, which is then `total`: whole numbers, so exact.
+void add_since(const Abreast& total, Abreast& before, Abreast& to) {
+  for (int r = 0; r < kAbreast; ++r) to.of[r] += total.of[r] - before.of[r];
+  before = total;
 }
 
 /// Confidences from one on that share its bin and its cell of the smoothing's grid.
@@ -88,7 +100,7 @@ void TopLabel::cut(const SortedRows& sorted, const std::vector<double>& correct,
                        cell.bin,
                        group,
                        {cell.node, fraction / run.count}});
-      right_.push_back(run.correct);
+      right_.push_back(all(run.correct));
       add(run, bins_[cell.bin]);
       add(run, groups_[group]);
       density_nodes_[cell.node] += run.count - fraction;
@@ -102,44 +114,57 @@ void TopLabel::cut(const SortedRows& sorted, const std::vector<double>& correct,
   greatest_ = sorted.key(sorted.size() - 1);
 }
 
-TopLabelErrors TopLabel::errors(const std::vector<double>& right) const {
+TopLabelErrors TopLabel::errors(const std::vector<Abreast>& right, SmoothEce& smooth) const {
   const auto n = static_cast<double>(rows_);
-  std::vector<double> by_bin(bins_.size()), by_group(groups_.size()), nodes = confidence_nodes_;
-  double sum = 0, ks = 0;
+  std::vector<Abreast>& nodes = smooth.residuals();
+  for (size_t j = 0; j < nodes.size(); ++j) nodes[j] = all(confidence_nodes_[j]);
+  std::vector<Abreast> by_bin(bins_.size()), by_group(groups_.size());
   // Neighbouring runs mostly share bin, group and node: what is theirs waits in a register.
-  double in_bin = 0, in_group = 0, here = 0, beyond = 0;
-  for (size_t r = 0; r < runs_.size(); ++r) {
-    const Run& run = runs_[r];
-    in_bin += right[r];
-    in_group += right[r];
-    sum += run.confidence - right[r];
-    ks = std::max(ks, std::abs(sum));
-    here += right[r] * (1 - run.place.fraction);
-    beyond += right[r] * run.place.fraction;
-    const bool last = r + 1 == runs_.size();
-    if (last || runs_[r + 1].bin != run.bin) by_bin[run.bin] = std::exchange(in_bin, 0);
-    if (last || runs_[r + 1].group != run.group) by_group[run.group] = std::exchange(in_group, 0);
-    const int node = run.place.node, next = last ? -1 : runs_[r + 1].place.node;
-    if (next == node) continue;
-    nodes[node] -= here;
-    here = std::exchange(beyond, 0);
-    if (next != node + 1) nodes[node + 1] -= std::exchange(here, 0);
+  Abreast total, before_bin, before_group, here, beyond, ks;
+  double confidence = 0;
+  for (size_t i = 0; i < runs_.size(); ++i) {
+    const Run& run = runs_[i];
+    confidence += run.confidence;
+    const Abreast& count = right[i];
+    for (int r = 0; r < kAbreast; ++r) {
+      total.of[r] += count.of[r];
+      ks.of[r] = std::max(ks.of[r], std::abs(confidence - total.of[r]));
+      const double next = count.of[r] * run.place.fraction;
+      here.of[r] += count.of[r] - next;
+      beyond.of[r] += next;
+    }
+    const bool last = i + 1 == runs_.size();
+    if (last || runs_[i + 1].bin != run.bin) add_since(total, before_bin, by_bin[run.bin]);
+    if (last || runs_[i + 1].group != run.group) add_since(total, before_group, by_group[run.group]);
+    const int node = run.place.node, next_node = last ? -1 : runs_[i + 1].place.node;
+    if (next_node == node) continue;
+    for (int r = 0; r < kAbreast; ++r) nodes[node].of[r] -= here.of[r];
+    here = std::exchange(beyond, {});
+    if (next_node == node + 1) continue;
+    for (int r = 0; r < kAbreast; ++r) nodes[node + 1].of[r] -= here.of[r];
+    here = {};
   }
-  double ece = 0, mce = 0, squares = 0, equal_mass = 0;
-  for (size_t b = 0; b < bins_.size(); ++b) {
-    const double gap = std::abs(bins_[b].confidence - by_bin[b]);
-    equal_mass += std::abs(groups_[b].confidence - by_group[b]);
-    if (bins_[b].count == 0) continue;
-    ece += gap;
-    mce = std::max(mce, gap / bins_[b].count);
-    squares += gap * gap / bins_[b].count;
+  for (Abreast& node : nodes) {
+    for (double& one : node.of) one /= n;
   }
+  smooth.take();
+  const SmoothEce::Solution solution = smooth.solve();
   TopLabelErrors errors;
-  for (double& node : nodes) node /= n;
-  errors.smooth_residual = cosine_sums(nodes);
-  const SmoothEce smooth = smooth_ece(errors.smooth_residual);
-  errors.values = {ece / n, equal_mass / n, mce, std::sqrt(squares / n), ks / n, smooth.value};
-  errors.sigma = smooth.sigma;
+  errors.sigma = solution.sigma;
+  for (int r = 0; r < kAbreast; ++r) {
+    double ece = 0, mce = 0, squares = 0, equal_mass = 0;
+    for (size_t b = 0; b < bins_.size(); ++b) {
+      const double gap = std::abs(bins_[b].confidence - by_bin[b].of[r]);
+      equal_mass += std::abs(groups_[b].confidence - by_group[b].of[r]);
+      if (bins_[b].count == 0) continue;
+      ece += gap;
+      mce = std::max(mce, gap / bins_[b].count);
+      squares += gap * gap / bins_[b].count;
+    }
+    const std::array<double, TopLabelErrors::kCount> values = {
+        ece / n, equal_mass / n, mce, std::sqrt(squares / n), ks.of[r] / n, solution.value.of[r]};
+    for (size_t e = 0; e < values.size(); ++e) errors.values[e].of[r] = values[e];
+  }
   return errors;
 }
 
@@ -148,16 +173,21 @@ SmoothCurve::SmoothCurve(const TopLabel& top, double sigma, int points)
       sigma_(sigma),
       least_(top.least_),
       greatest_(top.greatest_),
-      points_(points),
-      density_(smoothed(cosine_sums(top.density_nodes_), sigma, points)) {}
+      points_(points) {
+  SmoothEce smooth;
+  for (size_t j = 0; j < top.density_nodes_.size(); ++j) smooth.residuals()[j] = all(top.density_nodes_[j]);
+  smooth.take();
+  for (const Abreast& at : smooth.smoothed(all(sigma), points)) density_.push_back(at.of[0]);
+}
 
-std::vector<double> SmoothCurve::accuracy(const TopLabelErrors& errors) const {
-  std::vector<double> values = smoothed(errors.smooth_residual, sigma_, points_);
+std::vector<Abreast> SmoothCurve::accuracy(SmoothEce& smooth) const {
+  std::vector<Abreast> values = smooth.smoothed(all(sigma_), points_);
   for (int i = 0; i <= points_; ++i) {
     const double t = static_cast<double>(i) / points_;
     // A hundredth of a row within sigma: less is rounding, between confidences far apart.
     const bool among = least_ <= t && t <= greatest_ && density_[i] * sigma_ > 0.01;
-    values[i] = among ? std::clamp(t - rows_ * values[i] / density_[i], 0.0, 1.0) : kNaN;
+    for (double& value : values[i].of)
+      value = among ? std::clamp(t - rows_ * value / density_[i], 0.0, 1.0) : kNaN;
   }
   return values;
 }

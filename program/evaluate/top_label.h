@@ -16,13 +16,12 @@ namespace labelsmooth {
 /// Beyond these rows the labels are redrawn by runs, at most some 4,100 cells of confidence, and not by rows.
 inline constexpr int64_t kMostDrawnRows = 200'000;
 
-/// The biased measures: noise alone makes them positive.
+/// The biased measures of eight sets of labels: noise alone makes them positive.
 struct TopLabelErrors {
   static constexpr int kCount = 6;
   static const std::array<const char*, kCount>& names();  // ece ece_equal_mass mce rmsce ks smece
-  std::array<double, kCount> values = {};
-  double sigma = 0;                     // at which smece is taken
-  std::vector<double> smooth_residual;  // cosines of f - y, for the curve
+  std::array<Abreast, kCount> values = {};
+  Abreast sigma;  // at which smece is taken
 };
 
 /// Rows of neighbouring confidence that no bin, group or cell of the smoothing's grid cuts.
@@ -48,17 +47,17 @@ class TopLabel {
 
   int64_t rows() const { return rows_; }
   const std::vector<Run>& runs() const { return runs_; }
-  /// Right rows of each run.
-  const std::vector<double>& right() const { return right_; }
+  /// Right rows of each run, eight times the same.
+  const std::vector<Abreast>& right() const { return right_; }
   const std::vector<BinSummary>& bins() const { return bins_; }
   const std::vector<BinSummary>& groups() const { return groups_; }
   /// The confidence of every row, the least first; none beyond kMostDrawnRows.
   const std::vector<double>& sorted() const { return sorted_; }
   double exact_ks() const { return exact_ks_; }
 
-  /// With `right` right rows in each run. ks is over the ends of runs; it can fall short of exact_ks() by
-  /// what a run holds.
-  TopLabelErrors errors(const std::vector<double>& right) const;
+  /// With `right` right rows in each run, whose residuals `smooth` then holds. ks is over the ends of runs; it
+  /// can fall short of exact_ks() by what a run holds.
+  TopLabelErrors errors(const std::vector<Abreast>& right, SmoothEce& smooth) const;
 
  private:
   friend class SmoothCurve;
@@ -66,7 +65,8 @@ class TopLabel {
 
   int64_t rows_;
   std::vector<Run> runs_;
-  std::vector<double> right_, sorted_;
+  std::vector<Abreast> right_;
+  std::vector<double> sorted_;
   std::vector<BinSummary> bins_, groups_;
   std::vector<double> confidence_nodes_, density_nodes_;
   double exact_ks_ = 0, least_ = 1, greatest_ = 0;  // confidences
@@ -77,8 +77,9 @@ class TopLabel {
 class SmoothCurve {
  public:
   SmoothCurve(const TopLabel& top, double sigma, int points);
-  /// NaN below the least confidence, above the greatest, and where none is near.
-  std::vector<double> accuracy(const TopLabelErrors& errors) const;
+  /// Of the labels whose residuals `smooth` holds. NaN below the least confidence, above the greatest, and
+  /// where none is near.
+  std::vector<Abreast> accuracy(SmoothEce& smooth) const;
   /// Rows by unit of confidence, divided by their number.
   std::vector<double> density() const;
 

@@ -25,7 +25,8 @@ Items calibrated(int rows, std::mt19937& random) {
 
 NullLevels levels_of(const TopLabel& top, int redraws, uint64_t seed) {
   Progress progress("sets", 1, 1, true);
-  return null_levels(top, top.errors(top.right()), 16, redraws, seed, progress);
+  SmoothEce smooth;
+  return null_levels(top, top.errors(top.right(), smooth), 16, redraws, seed, progress);
 }
 
 // Under calibration p is uniform over its steps: Kolmogorov's distance below its 99.99 % point.
@@ -74,13 +75,14 @@ TEST(NullLevels, TheBandHoldsACalibratedCurve) {
   int inside = 0, points = 0;
   for (int s = 0; s < 60; ++s) {
     const TopLabel top(calibrated(1000, random), {});
-    const TopLabelErrors errors = top.errors(top.right());
+    SmoothEce smooth;
+    const TopLabelErrors errors = top.errors(top.right(), smooth);
     const NullLevels levels = levels_of(top, 200, s);
-    const std::vector<double> curve = SmoothCurve(top, errors.sigma, 16).accuracy(errors);
+    const std::vector<Abreast> curve = SmoothCurve(top, errors.sigma.of[0], 16).accuracy(smooth);
     for (int i = 0; i <= 16; ++i) {
       if (std::isnan(levels.band_low[i])) continue;
       ++points;
-      inside += levels.band_low[i] <= curve[i] && curve[i] <= levels.band_high[i];
+      inside += levels.band_low[i] <= curve[i].of[0] && curve[i].of[0] <= levels.band_high[i];
     }
   }
   EXPECT_NEAR(static_cast<double>(inside) / points, 0.95, 0.02);
