@@ -4,8 +4,11 @@
 #include <hwy/aligned_allocator.h>
 
 #include <algorithm>  // std::clamp, std::max, std::max_element, std::min
+#include <atomic>     // std::atomic
 #include <cmath>      // std::abs, std::exp, std::isnan, std::log
+#include <iterator>   // std::ssize
 #include <limits>     // std::numeric_limits
+#include <mutex>      // std::lock_guard, std::mutex
 #include <new>        // std::bad_alloc
 #include <string>     // std::to_string
 
@@ -50,6 +53,24 @@ std::string wrong_with(const double* p, int64_t classes, DType dtype) {
   return std::abs(sum - 1) <= tolerance ? "" : "sums to " + std::to_string(sum) + ", 1 is needed";
 }
 
+// Calls a body with the numbers from 0 on, in order and one at a time, as soon as each has been added.
+class InOrder {
+ public:
+  explicit InOrder(int64_t count) : added_(static_cast<size_t>(count)) {}
+
+  template <class Body>
+  void add(int64_t number, const Body& body) {
+    const std::lock_guard lock(mutex_);
+    added_[number] = true;
+    for (; next_ < std::ssize(added_) && added_[next_]; ++next_) body(next_);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<bool> added_;
+  int64_t next_ = 0;
+};
+
 class Blocks {
  public:
   Blocks(const Logits& logits, const Vector& labels, const ProbabilityOptions& options)
@@ -59,21 +80,27 @@ class Blocks {
     block.begin = begin;
     const int64_t step = part_rows(block.classes);
     block.parts = (block.rows + step - 1) / step;
-    parallel_for(block.parts, block.rows * block.classes, [&](int64_t first, int64_t last) {
+    InOrder joined(block.parts);
+    std::vector<int64_t> refused(static_cast<size_t>(block.parts), -1);
+    // Whichever thread is free takes the next part: there are hundreds of blocks to wait at the end of.
+    std::atomic<int64_t> next_part{0};
+    parallel_for(block.parts, block.rows * block.classes, [&](int64_t, int64_t) {
       const auto e = hwy::AllocateAligned<double>(static_cast<size_t>(block.classes));
       if (!e) throw std::bad_alloc();
-      for (int64_t part = first; part < last; ++part) {
-        const int64_t part_begin = part * step, part_end = std::min(part_begin + step, block.rows);
-        for (int64_t i = part_begin; i < part_end; ++i) {
+      for (int64_t part = next_part++; part < block.parts; part = next_part++) {
+        const auto end_of = [&](int64_t p) { return std::min((p + 1) * step, block.rows); };
+        for (int64_t i = part * step; i < end_of(part); ++i) {
           const std::optional<ProbabilityRow> row = fill_row(block, i, e.get());
           if (row && work.row) work.row(part, i, *row);
         }
-        take_logarithms(block, part_begin, part_end);
-        if (work.rows) work.rows(block, part, part_begin, part_end);
+        refused[part] = take_logarithms(block, part * step, end_of(part));
+        if (refused[part] >= 0) continue;
+        if (work.rows) work.rows(block, part, part * step, end_of(part));
+        if (work.join) joined.add(part, [&](int64_t p) { work.join(block, p, p * step, end_of(p)); });
       }
     });
-    for (int64_t i = 0; i < block.rows; ++i) {
-      if (block.counts(i) && std::isnan(block.nll[i])) refuse(begin + i);
+    for (const int64_t row : refused) {
+      if (row >= 0) refuse(begin + row);
     }
   }
 
@@ -105,17 +132,20 @@ class Blocks {
   }
 
   // Those of a part's rows side by side: nll holds the tail, score what its log1p is of.
-  void take_logarithms(ProbabilityBlock& block, int64_t begin, int64_t end) const {
+  // Returns the first row to be refused, or -1.
+  int64_t take_logarithms(ProbabilityBlock& block, int64_t begin, int64_t end) const {
     kernels_.log1p(&block.nll[begin], end - begin);
     if (!options_.probabilities) kernels_.log1p(&block.score[begin], end - begin);
     for (int64_t i = begin; i < end; ++i) {
       if (!block.counts(i)) continue;
       const double ls = block.nll[i];
+      if (std::isnan(ls)) return i;
       block.nll[i] += block.to_label[i];
       block.entropy[i] += ls;
       if (!options_.probabilities && ls < kLeastTail)
         block.score[i] = exact_score(block.begin + i, block.argmax[i]);
     }
+    return -1;
   }
 
   // Where logarithms served, which may have made a tie: the row as it is.

@@ -43,12 +43,14 @@ struct ProbabilityRow {
 
 /// What a thread does with a part of a block as soon as it has made it, while it is in its cache. Rows of one
 /// part come in order and to one thread, parts side by side. Which rows make a part depends on the shape
-/// alone.
+/// alone. Neither rows nor join see a part of which a row will be refused.
 struct PartWork {
-  /// Each counted row that will not be refused. Its columns are not yet there.
+  /// Each counted row. Its columns are not yet there.
   std::function<void(int64_t part, int64_t row, const ProbabilityRow&)> row;
-  /// The rows [begin, end) of the block, then. One that will be refused has NaN for its nll.
+  /// Then the rows [begin, end) of the block.
   std::function<void(const ProbabilityBlock&, int64_t part, int64_t begin, int64_t end)> rows;
+  /// Parts once more, in order and one at a time, while others are made.
+  std::function<void(const ProbabilityBlock&, int64_t part, int64_t begin, int64_t end)> join;
 };
 
 /// The most rows and parts of a block of these logits, on threads() threads.

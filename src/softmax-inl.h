@@ -64,6 +64,7 @@ void Exps(const T* z, int64_t n, double scale, double* e, SoftmaxSums& sums) {
 
   auto tail = hn::Zero(d), tail_u = tail, squares = tail;
   ForEachVector(d, z, n, max, scale, [&](int64_t i, auto u, auto present) {
+    hwy::Prefetch(z + n + i);
     auto value = BoundedExp(d, u);
     if (HWY_LIKELY(i + lanes <= n)) {
       hn::StoreU(value, d, e + i);

@@ -116,7 +116,8 @@ NullLevels null_levels(const TopLabel& top, const TopLabelErrors& observed, int 
   parallel_for((redraws + kAbreast - 1) / kAbreast, work, [&](int64_t begin, int64_t end) {
     SmoothEce smooth;
     std::vector<Abreast> right;
-    for (int64_t first = begin * kAbreast; first < std::min<int64_t>(end * kAbreast, redraws); first += kAbreast) {
+    for (int64_t first = begin * kAbreast; first < std::min<int64_t>(end * kAbreast, redraws);
+         first += kAbreast) {
       redraw.draw_right(static_cast<uint32_t>(first), right);
       const TopLabelErrors errors = top.errors(right, smooth);
       const std::vector<Abreast> accuracy = curve.accuracy(smooth);
@@ -191,7 +192,8 @@ Null classwise_null(const Logits& logits, const Vector& labels, const Probabilit
     std::fill(counts.begin(), counts.end(), 0);
     const PartWork prepare = {
         .row = [&](int64_t, int64_t i, const ProbabilityRow& row) { prepared.take(i, row.e, row.factor); },
-        .rows = {}};
+        .rows = {},
+        .join = {}};
     const auto redraw = [&](const ProbabilityBlock& block) {
       parallel_for(at_once / 4, block.rows * at_once, [&](int64_t begin, int64_t end) {
         for (int64_t quad = begin; quad < end; ++quad) {

@@ -19,7 +19,8 @@ struct NullLevels {
   std::vector<Null> errors;                 // in the order of TopLabelErrors
   std::vector<double> band_low, band_high;  // 95 %, pointwise, of the smooth curve; NaN where there is none
 };
-/// `observed` holds the labels' errors first. The curve is at their sigma, i / points. Same seed, same bits, on any number of threads.
+/// `observed` holds the labels' errors first. The curve is at their sigma, i / points. Same seed, same bits,
+/// on any number of threads.
 NullLevels null_levels(const TopLabel& top, const TopLabelErrors& observed, int points, int redraws,
                        uint64_t seed, Progress& progress);
 

@@ -3,7 +3,7 @@
 
 #include <hwy/aligned_allocator.h>
 
-#include <algorithm>  // std::copy, std::fill_n
+#include <algorithm>  // std::copy, std::fill_n, std::min
 #include <array>      // std::array
 #include <cmath>      // std::abs, std::isinf
 #include <new>        // std::bad_alloc
@@ -11,6 +11,7 @@
 #include <span>       // std::span
 #include <utility>    // std::move
 
+#include "parallel.h"
 #include "softmax.h"
 
 namespace labelsmooth {
@@ -40,12 +41,12 @@ struct Part {
     Moments nll, brier, entropy, confidence, gap;
   };
   Sums sums;
-  int64_t begin = 0, end = 0;  // of its items; rows that do not count leave a gap after them
+  int64_t begin = 0, end = 0;  // of its items, which start at its row; rows that do not count leave a gap
   int64_t first_impossible_row = -1;
   hwy::AlignedFreeUniquePtr<double[]> small;  // sums of p by class, of those in the first bin (classes,)
   std::vector<Large> large;                   // the others, at most some `bins` a row
   std::vector<int64_t> label_cells;           // of the rows
-  std::vector<int64_t> found;                 // scratch (classes,)
+  std::vector<int64_t> found;                 // scratch: so many p of one row can lie beyond the first bin
   std::vector<double> before;                 // scratch
 };
 
@@ -64,12 +65,15 @@ class Observer {
     seen_.right.resize(small_.size());
     seen_.cells.probability.resize(small_.size() * binning.bins);
     seen_.cells.labels.resize(small_.size() * binning.bins);
-    for (auto* column : item_columns()) column->resize(static_cast<size_t>(seen_.rows));
+    // Side by side: memory that is new takes time.
+    parallel_for(3, seen_.rows, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) item_columns()[i]->resize(static_cast<size_t>(seen_.rows));
+    });
     for (Part& part : parts_) {
       part.small = hwy::AllocateAligned<double>(small_.size());
       if (!part.small) throw std::bad_alloc();
       std::fill_n(part.small.get(), classes_, 0.0);
-      part.found.resize(small_.size());
+      part.found.resize(std::min(small_.size(), static_cast<size_t>(1.01 * binning.bins + 2)));
     }
   }
 
@@ -96,7 +100,7 @@ class Observer {
 
   void add_rows(const ProbabilityBlock& block, int64_t index, int64_t begin, int64_t end) {
     Part& part = parts_[index];
-    int64_t n = part.begin = counted_ + begin;
+    int64_t n = part.begin = block.begin + begin;
     for (int64_t i = begin; i < end; ++i) {
       if (!block.counts(i)) continue;
       const double correct = block.correct(i) ? 1 : 0, confidence = block.confidence[i];
@@ -116,29 +120,28 @@ class Observer {
     part.end = n;
   }
 
-  void join(const ProbabilityBlock& block) {
-    for (Part& part : std::span(parts_).first(block.parts)) {
-      close_gap(part);
-      seen_.nll += part.sums.nll;
-      seen_.brier += part.sums.brier;
-      seen_.entropy += part.sums.entropy;
-      seen_.confidence += part.sums.confidence;
-      seen_.gap += part.sums.gap;
-      for (size_t k = 0; k < small_.size(); ++k) small_[k] += part.small[k];
-      for (const auto& [k, bin, p] : part.large) seen_.cells.probability[k * binning_.bins + bin] += p;
-      for (const int64_t cell : part.label_cells) seen_.cells.labels[cell] += 1;
-      if (seen_.first_impossible_row < 0) seen_.first_impossible_row = part.first_impossible_row;
-      part.sums = {};
-      part.first_impossible_row = -1;
-      std::fill_n(part.small.get(), classes_, 0.0);
-      part.large.clear();
-      part.label_cells.clear();
-    }
-    for (int64_t i = 0; i < block.rows; ++i) {
+  void join(const ProbabilityBlock& block, int64_t index, int64_t begin, int64_t end) {
+    Part& part = parts_[index];
+    close_gap(part);
+    seen_.nll += part.sums.nll;
+    seen_.brier += part.sums.brier;
+    seen_.entropy += part.sums.entropy;
+    seen_.confidence += part.sums.confidence;
+    seen_.gap += part.sums.gap;
+    for (size_t k = 0; k < small_.size(); ++k) small_[k] += part.small[k];
+    for (const auto& [k, bin, p] : part.large) seen_.cells.probability[k * binning_.bins + bin] += p;
+    for (const int64_t cell : part.label_cells) seen_.cells.labels[cell] += 1;
+    for (int64_t i = begin; i < end; ++i) {
       if (!block.counts(i)) continue;
       ++seen_.predicted[block.argmax[i]];
       seen_.right[block.label[i]] += block.correct(i);
     }
+    if (seen_.first_impossible_row < 0) seen_.first_impossible_row = part.first_impossible_row;
+    part.sums = {};
+    part.first_impossible_row = -1;
+    std::fill_n(part.small.get(), classes_, 0.0);
+    part.large.clear();
+    part.label_cells.clear();
   }
 
   Observations finish() {
@@ -177,16 +180,16 @@ class Observer {
 Observations observe(const Logits& logits, const Vector& labels, const ProbabilityOptions& options,
                      const Binning& binning, Progress& progress) {
   Observer observer(logits, binning);
-  const auto join = [&](const ProbabilityBlock& block) {
-    observer.join(block);
-    progress.add(static_cast<double>(block.rows));
-  };
   const PartWork work = {
       [&](int64_t part, int64_t, const ProbabilityRow& row) { observer.add_row(part, row); },
       [&](const ProbabilityBlock& block, int64_t part, int64_t begin, int64_t end) {
         observer.add_rows(block, part, begin, end);
+      },
+      [&](const ProbabilityBlock& block, int64_t part, int64_t begin, int64_t end) {
+        observer.join(block, part, begin, end);
       }};
-  for_each_block(logits, labels, options, join, work);
+  const auto tell = [&](const ProbabilityBlock& block) { progress.add(static_cast<double>(block.rows)); };
+  for_each_block(logits, labels, options, tell, work);
   return observer.finish();
 }
 

@@ -39,8 +39,12 @@ using GivenNumbers = Column<const Abreast>;
 struct Complex {
   Vec re, im;
 };
-HWY_INLINE Complex Plus(const Complex& x, const Complex& y) { return {hn::Add(x.re, y.re), hn::Add(x.im, y.im)}; }
-HWY_INLINE Complex Minus(const Complex& x, const Complex& y) { return {hn::Sub(x.re, y.re), hn::Sub(x.im, y.im)}; }
+HWY_INLINE Complex Plus(const Complex& x, const Complex& y) {
+  return {hn::Add(x.re, y.re), hn::Add(x.im, y.im)};
+}
+HWY_INLINE Complex Minus(const Complex& x, const Complex& y) {
+  return {hn::Sub(x.re, y.re), hn::Sub(x.im, y.im)};
+}
 HWY_INLINE Complex TimesI(const Complex& x) { return {hn::Neg(x.im), x.re}; }
 HWY_INLINE Complex Times(const Complex& x, const Turn& turn) {
   const Redraws d;
@@ -87,16 +91,17 @@ HWY_INLINE Signal Fourier(size_t size, const Turn* turns, Signal x, Signal y) {
 
 // By one Fourier transform of half as many complex numbers: y below is real, its sums give every second X,
 // and differences of the others.
-inline void TakeCosineSums(const Abreast* x_numbers, size_t n, const Turn* turns, const CosineScratch& scratch,
-                           Abreast* sums_numbers) {
+inline void TakeCosineSums(const Abreast* x_numbers, size_t n, const Turn* turns,
+                           const CosineScratch& scratch, Abreast* sums_numbers) {
   const Redraws d;
   const size_t size = n / 2;
   const Vec half = hn::Set(d, 0.5);
   EachVector([&](size_t s) {
     const GivenNumbers x = {x_numbers, s};
-    const Signal signal = {{scratch.re, s}, {scratch.im, s}}, other = {{scratch.other_re, s}, {scratch.other_im, s}};
+    const Signal signal = {{scratch.re, s}, {scratch.im, s}},
+                 other = {{scratch.other_re, s}, {scratch.other_im, s}};
     const Turn* turn = turns + n;
-    Vec odd = hn::Sub(x[0], x[n]);                           // X_1
+    Vec odd = hn::Sub(x[0], x[n]);                            // X_1
     const auto take = [&](size_t j, Vec& front, Vec& back) {  // y_j and y_{n - j}
       const Vec mean = hn::Mul(hn::Add(x[j], x[n - j]), half), difference = hn::Sub(x[j], x[n - j]);
       front = hn::MulAdd(hn::Set(d, turn[j].im), difference, mean);
@@ -154,7 +159,8 @@ HWY_INLINE void EachDamping(const Abreast& first, size_t s, const Body& body) {
 }
 
 // On the points, cosine m is that of m less 2 points, whatever its sign.
-inline void Fold(const Abreast* cosine_numbers, const Abreast& first_damping, size_t points, Abreast* folded_numbers) {
+inline void Fold(const Abreast* cosine_numbers, const Abreast& first_damping, size_t points,
+                 Abreast* folded_numbers) {
   EachVector([&](size_t s) {
     const GivenNumbers cosines = {cosine_numbers, s};
     const Numbers folded = {folded_numbers, s};

@@ -20,7 +20,8 @@ struct CosineScratch {
 /// `first_damping`: exp(-(pi sigma)^2 / 2).
 struct SmoothKernels {
   /// n a power of two >= 2.
-  void (*cosine_sums)(const Abreast* x, size_t n, const Turn* turns, const CosineScratch& scratch, Abreast* sums);
+  void (*cosine_sums)(const Abreast* x, size_t n, const Turn* turns, const CosineScratch& scratch,
+                      Abreast* sums);
   /// The cosines of the smoothed function as `points` tell them apart, 0..points.
   void (*fold)(const Abreast* cosines, const Abreast& first_damping, size_t points, Abreast* folded);
   /// Integral of the smoothed function's square over [0, 1].

@@ -5,7 +5,7 @@
 
 #include <algorithm>  // std::max, std::min
 #include <cmath>      // std::isfinite, std::sqrt
-#include <iterator>   // std::size, std::ssize
+#include <iterator>   // std::ssize
 #include <map>        // std::map
 #include <optional>   // std::optional
 #include <utility>    // std::move
@@ -84,7 +84,7 @@ class Summary {
         }
       }
     });
-    ranking(*order);
+    rank(*order);
     order.reset();
     confidences(*top);
     classes();
@@ -202,30 +202,36 @@ class Summary {
     pictures_["by_class"] = table;
   }
 
-  void ranking(const Ranking& ranking) {
+  void rank(const Ranking& ranking) {
     struct Ranked {
       const char* name;
       double (Ranking::*value)() const;
       std::vector<double> (Ranking::*pseudo)() const;
       double most;
+      Interval found = {};
     };
-    constexpr Ranked kRanked[] = {{"aurc", &Ranking::aurc, &Ranking::aurc_items, 1},
-                                  {"eaurc", &Ranking::eaurc, &Ranking::eaurc_items, 1},
-                                  {"augrc", &Ranking::augrc, &Ranking::augrc_items, 0.5},
-                                  {"auroc", &Ranking::auroc, &Ranking::auroc_items, 1}};
-    Interval found[std::size(kRanked)];
-    parallel_for(std::ssize(found), seen_.counted(), [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        const Ranked& ranked = kRanked[i];
-        found[i].value = (ranking.*ranked.value)();
+    Ranked ranked[] = {{"aurc", &Ranking::aurc, &Ranking::aurc_items, 1},
+                       {"eaurc", &Ranking::eaurc, &Ranking::eaurc_items, 1},
+                       {"augrc", &Ranking::augrc, &Ranking::augrc_items, 0.5},
+                       {"auroc", &Ranking::auroc, &Ranking::auroc_items, 1}};
+    parallel_for(std::ssize(ranked) + 1, seen_.counted(), [&](int64_t begin, int64_t end) {
+      for (int64_t job = begin; job < end; ++job) {
+        if (job == std::ssize(ranked)) {
+          draw_ranking(ranking);
+          continue;
+        }
+        auto& [name, value, pseudo, most, found] = ranked[job];
+        found.value = (ranking.*value)();
         if (seen_.counted() > 1)
-          found[i] = within(jackknife_interval(found[i].value, (ranking.*ranked.pseudo)()), 0, ranked.most);
+          found = within(jackknife_interval(found.value, (ranking.*pseudo)()), 0, most);
       }
     });
-    for (size_t i = 0; i < std::size(found); ++i) metrics_[kRanked[i].name] = metric(found[i]);
+    for (const Ranked& one : ranked) metrics_[one.name] = metric(one.found);
     if (metrics_["auroc"]["value"].is_null())
       warnings_.push_back("auroc is unknown: it takes right rows and wrong ones");
+  }
 
+  void draw_ranking(const Ranking& ranking) {
     Json curve = Json::array(), accuracy = Json::array(), coverage = Json::array();
     for (const RiskPoint& point : ranking.risk_coverage(kCoverages))
       curve.push_back({{"coverage", point.coverage}, {"risk", point.risk}});

@@ -65,10 +65,10 @@ TopLabel::TopLabel(std::vector<double> confidence, const std::vector<double>& co
         {static_cast<double>(b) / binning.bins, static_cast<double>(b + 1) / binning.bins, 0, 0, 0, 0});
     groups_.push_back({kNaN, kNaN, 0, 0, 0, 0});
   }
-  cut(SortedRows(std::move(confidence)), correct, binning);
+  cut(SortedRows(std::move(confidence), correct, First::least), binning);
 }
 
-void TopLabel::cut(const SortedRows& sorted, const std::vector<double>& correct, const Binning& binning) {
+void TopLabel::cut(const SortedRows& sorted, const Binning& binning) {
   confidence_nodes_.resize(kSmoothCells + 1);
   density_nodes_.resize(kSmoothCells + 1);
   const bool by_row = rows_ <= kMostDrawnRows;
@@ -85,7 +85,7 @@ void TopLabel::cut(const SortedRows& sorted, const std::vector<double>& correct,
       BinSummary run = {};
       double fraction = 0, beyond = 0;  // sums of the rows' mass on the next node, 1 and c a row
       for (; i < end; ++i) {
-        const double c = sorted.key(i), right = correct[sorted.row(i)];
+        const double c = sorted.key(i), right = sorted.correct(i) ? 1 : 0;
         if (!cell.holds(c)) break;
         const double place = c * kSmoothCells - cell.node;
         add({kNaN, kNaN, 1, c, right, c * (1 - c)}, run);

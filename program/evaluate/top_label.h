@@ -55,13 +55,13 @@ class TopLabel {
   const std::vector<double>& sorted() const { return sorted_; }
   double exact_ks() const { return exact_ks_; }
 
-  /// With `right` right rows in each run, whose residuals `smooth` then holds. ks is over the ends of runs; it
-  /// can fall short of exact_ks() by what a run holds.
+  /// With `right` right rows in each run, whose residuals `smooth` then holds. ks is over the ends of runs;
+  /// it can fall short of exact_ks() by what a run holds.
   TopLabelErrors errors(const std::vector<Abreast>& right, SmoothEce& smooth) const;
 
  private:
   friend class SmoothCurve;
-  void cut(const SortedRows& sorted, const std::vector<double>& correct, const Binning& binning);
+  void cut(const SortedRows& sorted, const Binning& binning);
 
   int64_t rows_;
   std::vector<Run> runs_;

@@ -27,16 +27,15 @@ double best_area(int64_t rows, int64_t wrong) {
 Ranking::Ranking(std::vector<double> score, const std::vector<double>& correct) {
   if (correct.empty() || correct.size() > std::numeric_limits<uint32_t>::max())
     throw Error("items", std::to_string(correct.size()) + " rows, 1 to 2^32 - 1 are allowed");
-  const SortedRows sorted(std::move(score), First::greatest);
+  const SortedRows sorted(std::move(score), correct, First::greatest);
   score_.reserve(sorted.size());
   wrong_.reserve(sorted.size());
   row_.reserve(sorted.size());
   for (size_t n = 0; n < sorted.size(); ++n) {
-    const uint32_t row = sorted.row(n);
-    const bool wrong = correct[row] == 0;
+    const bool wrong = !sorted.correct(n);
     score_.push_back(sorted.key(n));
     wrong_.push_back(wrong);
-    row_.push_back(row);
+    row_.push_back(sorted.row(n));
     errors_ += wrong;
   }
 }
@@ -198,11 +197,10 @@ double Ranking::accuracy_at(double coverage) const {
 }
 
 double Ranking::coverage_at(double risk) const {
-  int64_t kept = 0;
-  each_coverage([&](int64_t n, double errors) {
-    if (errors <= risk * static_cast<double>(n)) kept = n;
-  });
-  return static_cast<double>(kept) / static_cast<double>(rows());
+  int64_t n = rows();
+  for (int64_t errors = errors_; n > 0 && static_cast<double>(errors) > risk * static_cast<double>(n); --n)
+    errors -= wrong_[n - 1];
+  return static_cast<double>(n) / static_cast<double>(rows());
 }
 
 double aurc(const Items& items) { return Ranking(items).aurc(); }

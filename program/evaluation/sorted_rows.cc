@@ -21,13 +21,14 @@ double number_of(uint64_t bits) { return std::bit_cast<double>((bits & kSign) !=
 
 }  // namespace
 
-SortedRows::SortedRows(std::vector<double> key, First first) : sign_(first == First::least ? 1 : -1) {
+SortedRows::SortedRows(std::vector<double> key, const std::vector<double>& correct, First first)
+    : sign_(first == First::least ? 1 : -1) {
   entries_.reserve(key.size());
   bool sorted = true;
-  for (const double x : key) {
-    const uint64_t bits = ordered_bits(sign_ * x);
-    sorted = sorted && (entries_.empty() || entries_.back().hi <= bits);
-    entries_.push_back({entries_.size(), bits});
+  for (size_t row = 0; row < key.size(); ++row) {
+    const uint64_t bits = ordered_bits(sign_ * key[row]);
+    sorted = sorted && (row == 0 || entries_.back().hi <= bits);
+    entries_.push_back({2 * row + (correct[row] != 0), bits});
   }
   std::vector<double>().swap(key);
   // std::sort takes five times as long; Boost's float_sort leaves long ties in any order.

@@ -18,11 +18,14 @@ void expect_stable_sort(const std::vector<double>& key) {
     std::stable_sort(expected.begin(), expected.end(), [&](uint32_t a, uint32_t b) {
       return first == First::least ? key[a] < key[b] : key[a] > key[b];
     });
-    const SortedRows sorted(key, first);
+    std::vector<double> correct(key.size());
+    for (size_t i = 0; i < key.size(); ++i) correct[i] = static_cast<double>(i * i % 3 == 1);
+    const SortedRows sorted(key, correct, first);
     ASSERT_EQ(sorted.size(), key.size());
     size_t wrong = 0;
     for (size_t n = 0; n < key.size(); ++n)
-      wrong += sorted.row(n) != expected[n] || sorted.key(n) != key[expected[n]];
+      wrong += sorted.row(n) != expected[n] || sorted.key(n) != key[expected[n]] ||
+               sorted.correct(n) != (correct[expected[n]] == 1);
     EXPECT_EQ(wrong, 0) << key.size();
   }
 }
