@@ -4,6 +4,7 @@
 #include <hwy/aligned_allocator.h>
 
 #include <algorithm>  // std::clamp, std::max, std::max_element, std::min
+#include <array>      // std::array
 #include <atomic>     // std::atomic
 #include <cmath>      // std::abs, std::exp, std::isnan, std::log
 #include <iterator>   // std::ssize
@@ -21,9 +22,9 @@
 namespace labelsmooth {
 namespace {
 
-// Of a part, and of a block that has no thread without a part.
-constexpr int64_t kPartElements = int64_t{1} << 18, kPartRows = int64_t{1} << 11;
-constexpr int64_t kBlockElements = int64_t{1} << 22, kBlockRows = int64_t{1} << 16;
+constexpr int64_t kPartElements = int64_t{1} << 18, kPartRows = int64_t{1} << 11,
+                  kBlockRows = int64_t{1} << 16;
+constexpr int64_t kAligned = 8;           // doubles, of 64 bytes
 constexpr double kLeastTail = 0x1p-1000;  // below it 1 / tail overflows, or log1p of it
 
 int64_t part_rows(int64_t classes) {
@@ -85,14 +86,20 @@ class Blocks {
     // Whichever thread is free takes the next part: there are hundreds of blocks to wait at the end of.
     std::atomic<int64_t> next_part{0};
     parallel_for(block.parts, block.rows * block.classes, [&](int64_t, int64_t) {
-      const auto e = hwy::AllocateAligned<double>(static_cast<size_t>(block.classes));
+      const int64_t width = (block.classes + kAligned - 1) / kAligned * kAligned;
+      const auto e = hwy::AllocateAligned<double>(static_cast<size_t>(2 * width));
       if (!e) throw std::bad_alloc();
+      std::array<ProbabilityRow, 2> pair;
       for (int64_t part = next_part++; part < block.parts; part = next_part++) {
         const auto end_of = [&](int64_t p) { return std::min((p + 1) * step, block.rows); };
+        size_t held = 0;
         for (int64_t i = part * step; i < end_of(part); ++i) {
-          const std::optional<ProbabilityRow> row = fill_row(block, i, e.get());
-          if (row && work.row) work.row(part, i, *row);
+          const auto row = fill_row(block, i, e.get() + (held == 0 ? 0 : width));
+          if (!row || !work.pair) continue;
+          pair[held++] = *row;
+          if (held == pair.size()) work.pair(part, pair), held = 0;
         }
+        if (held > 0) work.pair(part, std::span(pair).first(held));
         refused[part] = take_logarithms(block, part * step, end_of(part));
         if (refused[part] >= 0) continue;
         if (work.rows) work.rows(block, part, part * step, end_of(part));
@@ -128,7 +135,7 @@ class Blocks {
     block.brier[i] =
         others * confidence * confidence + of_top * of_top + (on_top ? 0 : (1 - of_label) * (1 - of_label));
     block.score[i] = 1 / sums.tail;
-    return ProbabilityRow{e, confidence, sums.argmax, sums.most_square * confidence * confidence};
+    return ProbabilityRow{i, e, confidence, sums.argmax, sums.most_square * confidence * confidence};
   }
 
   // Those of a part's rows side by side: nll holds the tail, score what its log1p is of.
@@ -167,7 +174,7 @@ class Blocks {
     }
     block.brier[i] = brier;
     block.score[i] = -std::log(rest);
-    return ProbabilityRow{p, 1, top, most * most};
+    return ProbabilityRow{i, p, 1, top, most * most};
   }
 
   double logit(int64_t row, int64_t k) const {
@@ -222,14 +229,14 @@ class Blocks {
 
 }  // namespace
 
-int64_t block_rows(const Logits& logits) {
+int64_t block_rows(const Logits& logits, const ProbabilityOptions& options) {
   const int64_t step = part_rows(logits.classes);
-  const int64_t wanted = std::min(kBlockElements / std::max<int64_t>(logits.classes, 1), kBlockRows);
+  const int64_t wanted = std::min(options.block_elements / std::max<int64_t>(logits.classes, 1), kBlockRows);
   return std::min(logits.rows(), std::max<int64_t>(threads(), wanted / step) * step);
 }
-int64_t block_parts(const Logits& logits) {
+int64_t block_parts(const Logits& logits, const ProbabilityOptions& options) {
   const int64_t step = part_rows(logits.classes);
-  return (block_rows(logits) + step - 1) / step;
+  return (block_rows(logits, options) + step - 1) / step;
 }
 
 void for_each_block(const Logits& logits, const Vector& labels, const ProbabilityOptions& options,
@@ -241,7 +248,7 @@ void for_each_block(const Logits& logits, const Vector& labels, const Probabilit
   loss.scale = options.scale;
   check_target(labels, logits.rows(), logits.classes, loss, &logits);  // names the row among all rows
 
-  const int64_t most = block_rows(logits);
+  const int64_t most = block_rows(logits, options);
   const Blocks blocks(logits, labels, options);
   ProbabilityBlock block;
   for (int64_t begin = 0; begin < logits.rows(); begin += most) {

@@ -5,6 +5,7 @@
 #include <cstdint>     // int64_t, uint8_t
 #include <functional>  // std::function
 #include <optional>    // std::optional
+#include <span>        // std::span
 #include <vector>      // std::vector
 
 #include "labelsmooth/tensor.h"
@@ -13,8 +14,9 @@ namespace labelsmooth {
 
 struct ProbabilityOptions {
   std::optional<int64_t> ignore_index = -100;
-  double scale = 1;            // of the logits: 1 / temperature
-  bool probabilities = false;  // the rows are p itself, taken as it is and not normalised
+  double scale = 1;                           // of the logits: 1 / temperature
+  bool probabilities = false;                 // the rows are p itself, taken as it is and not normalised
+  int64_t block_elements = int64_t{1} << 23;  // of a block, about: for callers that keep something of each
 };
 
 /// Some rows, in f64 whatever the logits' type. The vectors are reused from block to block.
@@ -35,6 +37,7 @@ struct ProbabilityBlock {
 
 /// p_k = factor * e_k (classes,) of a counted row.
 struct ProbabilityRow {
+  int64_t row;  // of the block
   const double* e;
   double factor;
   int64_t argmax;
@@ -45,8 +48,8 @@ struct ProbabilityRow {
 /// part come in order and to one thread, parts side by side. Which rows make a part depends on the shape
 /// alone. Neither rows nor join see a part of which a row will be refused.
 struct PartWork {
-  /// Each counted row. Its columns are not yet there.
-  std::function<void(int64_t part, int64_t row, const ProbabilityRow&)> row;
+  /// The counted rows, by two, the last alone where they are odd. Their columns are not yet there.
+  std::function<void(int64_t part, std::span<const ProbabilityRow> pair)> pair;
   /// Then the rows [begin, end) of the block.
   std::function<void(const ProbabilityBlock&, int64_t part, int64_t begin, int64_t end)> rows;
   /// Parts once more, in order and one at a time, while others are made.
@@ -54,8 +57,8 @@ struct PartWork {
 };
 
 /// The most rows and parts of a block of these logits, on threads() threads.
-int64_t block_rows(const Logits& logits);
-int64_t block_parts(const Logits& logits);
+int64_t block_rows(const Logits& logits, const ProbabilityOptions& options);
+int64_t block_parts(const Logits& logits, const ProbabilityOptions& options);
 
 /// Calls `body` with every block, in order, on this thread; the rows of a block are worked out by several.
 /// Each row's bits depend on that row alone. Memory: 4 MB for a block, and a row for each thread.

@@ -109,14 +109,17 @@ void Moments(const T* z, int64_t n, double scale, SoftmaxMoments& moments) {
   moments = {max, AddLanes(d, first) / total, AddLanes(d, second) / total, AddLanes(d, third) / total};
 }
 
-inline void Add(const double* e, int64_t n, double factor, double* sums) {
+inline void Add(const double* e, double factor, const double* second, double second_factor, int64_t n,
+                double* sums) {
   const Doubles d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  const auto by = hn::Set(d, factor);
+  const auto by = hn::Set(d, factor), second_by = hn::Set(d, second_factor);
   int64_t k = 0;
-  for (; k + lanes <= n; k += lanes)
-    hn::StoreU(hn::MulAdd(hn::LoadU(d, e + k), by, hn::LoadU(d, sums + k)), d, sums + k);
-  for (; k < n; ++k) sums[k] += e[k] * factor;
+  for (; k + lanes <= n; k += lanes) {
+    const auto sum = hn::MulAdd(hn::LoadU(d, e + k), by, hn::LoadU(d, sums + k));
+    hn::StoreU(hn::MulAdd(hn::LoadU(d, second + k), second_by, sum), d, sums + k);
+  }
+  for (; k < n; ++k) sums[k] += e[k] * factor + second[k] * second_factor;
 }
 
 inline int64_t AtLeast(const double* e, int64_t n, double factor, double limit, int64_t* found) {

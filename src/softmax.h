@@ -32,8 +32,9 @@ struct SoftmaxOf {
 struct SoftmaxKernels {
   SoftmaxOf<float> f32;
   SoftmaxOf<double> f64;
-  /// sums_k += factor * e_k.
-  void (*add)(const double* e, int64_t n, double factor, double* sums);
+  /// sums_k += factor * e_k + second_factor * second_k.
+  void (*add)(const double* e, double factor, const double* second, double second_factor, int64_t n,
+              double* sums);
   /// The k with factor * e_k >= limit to `found`, ascending. Returns how many they are.
   int64_t (*at_least)(const double* e, int64_t n, double factor, double limit, int64_t* found);
   /// x_i = log1p(x_i) of 0 <= x_i <= 2^1000, or NaN; any value beyond. Within 2 ulp.

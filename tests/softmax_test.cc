@@ -146,10 +146,10 @@ TEST(SoftmaxKernels, AddAndAtLeast) {
       std::vector<int64_t> large, found(n);
       for (int64_t k = 0; k < n; ++k) {
         x[k] = static_cast<double>(k * 7 % 10);
-        expected[k] += x[k] / 2;
+        expected[k] += x[k] / 2 + x[k] * 4;
         if (x[k] / 2 >= 2.5) large.push_back(k);  // the limit itself is among them
       }
-      kernels.add(x.data(), n, 0.5, sums.data());
+      kernels.add(x.data(), 0.5, x.data(), 4, n, sums.data());
       EXPECT_EQ(sums, expected);
       found.resize(kernels.at_least(x.data(), n, 0.5, 2.5, found.data()));
       EXPECT_EQ(found, large);

@@ -5,6 +5,7 @@
 #include <cmath>    // std::abs, std::isnan, std::llround
 #include <limits>   // std::numeric_limits
 #include <numeric>  // std::accumulate
+#include <span>     // std::span
 
 #include "evaluate/binomial_table.h"
 #include "parallel.h"
@@ -138,7 +139,8 @@ NullLevels null_levels(const TopLabel& top, const TopLabelErrors& observed, int 
 
 namespace {
 
-constexpr int64_t kMostCounters = int64_t{1} << 22;  // 16 MB
+constexpr int64_t kMostCounters = int64_t{1} << 22;      // 16 MB
+constexpr int64_t kPreparedElements = int64_t{1} << 21;  // 20 MB
 
 int64_t redraws_at_once(int64_t classes, int bins) {
   return std::max<int64_t>(4, kMostCounters / (classes * bins) / 4 * 4);  // four to a draw of random bits
@@ -153,20 +155,24 @@ class Prepared {
         cumulative_(static_cast<size_t>(rows * classes)),
         bin_(cumulative_.size()) {}
 
-  void take(int64_t row, const double* e, double factor) {
-    const double edge = 1.0 / binning_.bins;  // most probabilities lie below
-    double sum = 0;
-    for (int64_t k = 0; k < classes_; ++k) {
-      const double p = e[k] * factor;
-      cumulative_[row * classes_ + k] = sum += p;
-      const int bin = p < edge ? 0 : bin_of(p, binning_.bins, binning_.edges);
-      bin_[row * classes_ + k] = static_cast<uint16_t>(bin);
-    }
+  void take(std::span<const ProbabilityRow> rows) {
+    for (const ProbabilityRow& row : rows) take(row);
   }
   const double* cumulative(int64_t row) const { return &cumulative_[row * classes_]; }
   const uint16_t* bin(int64_t row) const { return &bin_[row * classes_]; }
 
  private:
+  void take(const ProbabilityRow& row) {
+    const double edge = 1.0 / binning_.bins;  // most probabilities lie below
+    double sum = 0;
+    for (int64_t k = 0; k < classes_; ++k) {
+      const double p = row.e[k] * row.factor;
+      cumulative_[row.row * classes_ + k] = sum += p;
+      const int bin = p < edge ? 0 : bin_of(p, binning_.bins, binning_.edges);
+      bin_[row.row * classes_ + k] = static_cast<uint16_t>(bin);
+    }
+  }
+
   int64_t classes_;
   const Binning& binning_;
   std::vector<double> cumulative_;
@@ -180,18 +186,19 @@ int64_t classwise_passes(int64_t classes, int bins, int redraws) {
   return (redraws + at_once - 1) / at_once;
 }
 
-Null classwise_null(const Logits& logits, const Vector& labels, const ProbabilityOptions& options,
+Null classwise_null(const Logits& logits, const Vector& labels, ProbabilityOptions options,
                     const Binning& binning, const Observations& seen, int redraws, uint64_t seed,
                     Progress& progress) {
   const int64_t classes = seen.classes, cells = classes * binning.bins;
   const int64_t at_once = std::min<int64_t>(redraws_at_once(classes, binning.bins), (redraws + 3) / 4 * 4);
   std::vector<uint32_t> counts(static_cast<size_t>(at_once * cells));
   std::vector<double> drawn(redraws);
-  Prepared prepared(block_rows(logits), classes, binning);
+  options.block_elements = kPreparedElements;
+  Prepared prepared(block_rows(logits, options), classes, binning);
   for (int64_t first = 0; first < redraws; first += at_once) {
     std::fill(counts.begin(), counts.end(), 0);
     const PartWork prepare = {
-        .row = [&](int64_t, int64_t i, const ProbabilityRow& row) { prepared.take(i, row.e, row.factor); },
+        .pair = [&](int64_t, std::span<const ProbabilityRow> pair) { prepared.take(pair); },
         .rows = {},
         .join = {}};
     const auto redraw = [&](const ProbabilityBlock& block) {

@@ -53,11 +53,12 @@ struct Part {
 // Joins the parts of a block in order, so that the bits depend on the shape alone.
 class Observer {
  public:
-  Observer(const Logits& logits, const Binning& binning)
+  Observer(const Logits& logits, const ProbabilityOptions& options, const Binning& binning)
       : binning_(binning),
+        limit_(1.0 / binning.bins),
         classes_(logits.classes),
         small_(static_cast<size_t>(classes_)),
-        parts_(static_cast<size_t>(block_parts(logits))),
+        parts_(static_cast<size_t>(block_parts(logits, options))),
         kernels_(softmax_kernels()) {
     seen_.rows = logits.rows();
     seen_.classes = classes_;
@@ -77,25 +78,22 @@ class Observer {
     }
   }
 
-  void add_row(int64_t index, const ProbabilityRow& row) {
+  void add_pair(int64_t index, std::span<const ProbabilityRow> pair) {
     Part& part = parts_[index];
-    const double limit = 1.0 / binning_.bins;
-    int64_t count = 1;
-    part.found[0] = row.argmax;
-    if (row.most_square >= kBelow * limit * limit) {
-      count = kernels_.at_least(row.e, classes_, row.factor, limit, part.found.data());
-    } else if (row.e[row.argmax] * row.factor < limit) {
-      count = 0;
-    }
-    const std::span found = std::span(part.found).first(static_cast<size_t>(count));
+    const size_t first = part.large.size();
+    for (const ProbabilityRow& row : pair) list_large(row, part);
+    const auto listed = std::span(part.large).subspan(first);
     part.before.clear();
-    for (const int64_t k : found) {
-      const double p = row.e[k] * row.factor;
-      part.large.push_back({k, bin_of(p, binning_.bins, binning_.edges), p});
-      part.before.push_back(part.small[k]);
+    for (const Part::Large& one : listed) part.before.push_back(part.small[one.k]);
+    const double second_factor = pair.size() > 1 ? pair.back().factor : 0;
+    kernels_.add(pair[0].e, pair[0].factor, pair.back().e, second_factor, classes_, part.small.get());
+    for (size_t i = 0; i < listed.size(); ++i) {
+      double& sum = part.small[listed[i].k] = part.before[i];
+      for (const ProbabilityRow& row : pair) {
+        const double p = row.e[listed[i].k] * row.factor;
+        if (p < limit_) sum += p;
+      }
     }
-    kernels_.add(row.e, classes_, row.factor, part.small.get());
-    for (size_t i = 0; i < found.size(); ++i) part.small[found[i]] = part.before[i];
   }
 
   void add_rows(const ProbabilityBlock& block, int64_t index, int64_t begin, int64_t end) {
@@ -112,7 +110,8 @@ class Observer {
       add_to(part.sums.entropy, block.entropy[i]);
       add_to(part.sums.confidence, confidence);
       add_to(part.sums.gap, confidence - correct);
-      const int bin = bin_of(block.of_label[i], binning_.bins, binning_.edges);
+      const double p = block.of_label[i];
+      const int bin = p < limit_ ? 0 : bin_of(p, binning_.bins, binning_.edges);
       part.label_cells.push_back(block.label[i] * binning_.bins + bin);
       if (std::isinf(block.nll[i]) && part.first_impossible_row < 0)
         part.first_impossible_row = block.begin + i;
@@ -155,6 +154,21 @@ class Observer {
   }
 
  private:
+  // The probabilities of the row that lie beyond the first bin.
+  void list_large(const ProbabilityRow& row, Part& part) const {
+    int64_t count = 1;
+    part.found[0] = row.argmax;
+    if (row.most_square >= kBelow * limit_ * limit_) {
+      count = kernels_.at_least(row.e, classes_, row.factor, limit_, part.found.data());
+    } else if (row.e[row.argmax] * row.factor < limit_) {
+      count = 0;
+    }
+    for (const int64_t k : std::span(part.found).first(static_cast<size_t>(count))) {
+      const double p = row.e[k] * row.factor;
+      part.large.push_back({k, bin_of(p, binning_.bins, binning_.edges), p});
+    }
+  }
+
   std::array<std::vector<double>*, 3> item_columns() {
     return {&seen_.items.correct, &seen_.items.confidence, &seen_.items.score};
   }
@@ -168,6 +182,7 @@ class Observer {
   }
 
   const Binning& binning_;
+  double limit_;  // of the first bin
   int64_t classes_, counted_ = 0;
   std::vector<double> small_;
   std::vector<Part> parts_;
@@ -179,9 +194,9 @@ class Observer {
 
 Observations observe(const Logits& logits, const Vector& labels, const ProbabilityOptions& options,
                      const Binning& binning, Progress& progress) {
-  Observer observer(logits, binning);
+  Observer observer(logits, options, binning);
   const PartWork work = {
-      [&](int64_t part, int64_t, const ProbabilityRow& row) { observer.add_row(part, row); },
+      [&](int64_t part, std::span<const ProbabilityRow> pair) { observer.add_pair(part, pair); },
       [&](const ProbabilityBlock& block, int64_t part, int64_t begin, int64_t end) {
         observer.add_rows(block, part, begin, end);
       },

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>   // std::sort
 #include <cmath>       // std::abs, std::pow, std::sqrt
 #include <functional>  // std::function
 #include <random>      // std::mt19937
@@ -49,14 +50,16 @@ Items table(std::vector<double> confidence) {
 
 /// What the groups' own delta add up to: that of the world's accuracies at the confidences seen.
 double true_square(const Items& items, const World& world) {
-  Items expected = items;
-  for (size_t i = 0; i < items.confidence.size(); ++i)
-    expected.correct[i] = world.accuracy(items.confidence[i]);
+  std::vector<double> sorted = items.confidence;
+  std::sort(sorted.begin(), sorted.end());
   double sum = 0;
-  const TopLabel top(expected, {});
+  const TopLabel top(items, {});
+  auto next = sorted.begin();
   for (const BinSummary& group : top.groups()) {
-    const double gap = (group.confidence - group.correct) / group.count;
-    sum += group.count / static_cast<double>(items.confidence.size()) * gap * gap;
+    double gap = 0;
+    for (const auto end = next + static_cast<int64_t>(group.count); next != end; ++next)
+      gap += (*next - world.accuracy(*next)) / group.count;
+    sum += group.count / static_cast<double>(sorted.size()) * gap * gap;
   }
   return sum;
 }
