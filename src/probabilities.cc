@@ -94,10 +94,10 @@ class Blocks {
         const auto end_of = [&](int64_t p) { return std::min((p + 1) * step, block.rows); };
         size_t held = 0;
         for (int64_t i = part * step; i < end_of(part); ++i) {
-          const auto row = fill_row(block, i, e.get() + (held == 0 ? 0 : width));
-          if (!row || !work.pair) continue;
-          pair[held++] = *row;
-          if (held == pair.size()) work.pair(part, pair), held = 0;
+          double* row = e.get() + static_cast<int64_t>(held) * width;
+          if (!fill_row(block, i, row, pair[held]) || !work.pair || ++held < pair.size()) continue;
+          work.pair(part, pair);
+          held = 0;
         }
         if (held > 0) work.pair(part, std::span(pair).first(held));
         refused[part] = take_logarithms(block, part * step, end_of(part));
@@ -112,19 +112,20 @@ class Blocks {
   }
 
  private:
-  // All of a row but its logarithms; nothing where it does not count or has no softmax.
-  std::optional<ProbabilityRow> fill_row(ProbabilityBlock& block, int64_t i, double* e) const {
+  // All of a row but its logarithms; false where it does not count or has no softmax.
+  bool fill_row(ProbabilityBlock& block, int64_t i, double* e, ProbabilityRow& filled) const {
     const int64_t row = block.begin + i, label = labels_.label(row);
-    block.label[i] = options_.ignore_index == label ? -1 : label;
+    const bool counts = options_.ignore_index != label;
+    block.label[i] = counts ? label : -1;
     block.argmax[i] = -1;
-    if (!block.counts(i)) return {};
+    if (!counts) return false;
     const SoftmaxSums sums = exps(row, e);
     const bool on_top = sums.argmax == label;
     block.nll[i] = sums.tail;
     block.to_label[i] = on_top ? 0 : options_.scale * (sums.max - logit(row, label));
     block.entropy[i] = -sums.tail_u / (1 + sums.tail);
-    if (options_.probabilities) return take_given(block, i, e);
-    if (std::isnan(sums.tail)) return {};
+    if (options_.probabilities) return take_given(block, i, e, filled);
+    if (std::isnan(sums.tail)) return false;
     const double confidence = 1 / (1 + sums.tail), of_label = e[label] * confidence;
     block.argmax[i] = sums.argmax;
     block.confidence[i] = confidence;
@@ -135,7 +136,8 @@ class Blocks {
     block.brier[i] =
         others * confidence * confidence + of_top * of_top + (on_top ? 0 : (1 - of_label) * (1 - of_label));
     block.score[i] = 1 / sums.tail;
-    return ProbabilityRow{i, e, confidence, sums.argmax, sums.most_square * confidence * confidence};
+    filled = {i, e, confidence, sums.argmax, sums.most_square * confidence * confidence};
+    return true;
   }
 
   // Those of a part's rows side by side: nll holds the tail, score what its log1p is of.
@@ -156,12 +158,12 @@ class Blocks {
   }
 
   // Where logarithms served, which may have made a tie: the row as it is.
-  std::optional<ProbabilityRow> take_given(ProbabilityBlock& block, int64_t i, double* p) const {
+  bool take_given(ProbabilityBlock& block, int64_t i, double* p, ProbabilityRow& filled) const {
     const int64_t label = block.label[i];
     widen_row(logits_, block.begin + i, p);
     if (!wrong_with(p, block.classes, logits_.dtype).empty()) {
       block.nll[i] = std::numeric_limits<double>::quiet_NaN();
-      return {};
+      return false;
     }
     const int64_t top = block.argmax[i] = std::max_element(p, p + block.classes) - p;
     block.confidence[i] = p[top];
@@ -174,7 +176,8 @@ class Blocks {
     }
     block.brier[i] = brier;
     block.score[i] = -std::log(rest);
-    return ProbabilityRow{i, p, 1, top, most * most};
+    filled = {i, p, 1, top, most * most};
+    return true;
   }
 
   double logit(int64_t row, int64_t k) const {

@@ -3,12 +3,13 @@
 
 #include <fmt/format.h>  // fmt::format
 
-#include <algorithm>  // std::max, std::min
-#include <cmath>      // std::isfinite, std::sqrt
-#include <iterator>   // std::ssize
-#include <map>        // std::map
-#include <optional>   // std::optional
-#include <utility>    // std::move
+#include <algorithm>   // std::max, std::min
+#include <cmath>       // std::isfinite, std::isnan, std::sqrt
+#include <functional>  // std::function
+#include <iterator>    // std::ssize
+#include <map>         // std::map
+#include <optional>    // std::optional
+#include <utility>     // std::move
 
 #include "evaluate/intervals.h"
 #include "evaluate/null_levels.h"
@@ -73,19 +74,13 @@ class Summary {
   Json json() {
     means();
     std::optional<TopLabel> top;
-    std::optional<Ranking> order;
-    // Side by side: each sorts the rows.
-    parallel_for(2, seen_.counted(), [&](int64_t begin, int64_t end) {
-      for (int64_t job = begin; job < end; ++job) {
-        if (job == 0) {
-          top.emplace(std::move(seen_.items.confidence), seen_.items.correct, evaluation_.binning);
-        } else {
-          order.emplace(std::move(seen_.items.score), seen_.items.correct);
-        }
-      }
-    });
-    rank(*order);
-    order.reset();
+    std::optional<Ranking> ranking;
+    side_by_side({[&] {  // each sorts the rows
+                    top.emplace(std::move(seen_.items.confidence), seen_.items.correct, evaluation_.binning);
+                  },
+                  [&] { ranking.emplace(std::move(seen_.items.score), seen_.items.correct); }});
+    rank(*ranking);
+    ranking.reset();
     confidences(*top);
     classes();
     notes();
@@ -110,6 +105,12 @@ class Summary {
   double work() const {
     const auto rows = static_cast<double>(logits_.rows());
     return rows + evaluation_.redraws + (draws_classes() ? rows * static_cast<double>(class_passes()) : 0);
+  }
+
+  void side_by_side(const std::vector<std::function<void()>>& jobs) const {
+    parallel_for(std::ssize(jobs), seen_.counted(), [&](int64_t begin, int64_t end) {
+      for (int64_t job = begin; job < end; ++job) jobs[job]();
+    });
   }
 
   void means() {
@@ -203,32 +204,27 @@ class Summary {
   }
 
   void rank(const Ranking& ranking) {
-    struct Ranked {
-      const char* name;
-      double (Ranking::*value)() const;
-      std::vector<double> (Ranking::*pseudo)() const;
-      double most;
-      Interval found = {};
+    Interval aurc = {.value = ranking.aurc()}, eaurc = {.value = ranking.eaurc()};
+    Interval augrc = {.value = ranking.augrc()}, auroc = {.value = ranking.auroc()};
+    const auto give_ends = [](Interval& interval, const std::vector<double>& pseudo, double most) {
+      interval = within(jackknife_interval(interval.value, pseudo), 0, most);
     };
-    Ranked ranked[] = {{"aurc", &Ranking::aurc, &Ranking::aurc_items, 1},
-                       {"eaurc", &Ranking::eaurc, &Ranking::eaurc_items, 1},
-                       {"augrc", &Ranking::augrc, &Ranking::augrc_items, 0.5},
-                       {"auroc", &Ranking::auroc, &Ranking::auroc_items, 1}};
-    parallel_for(std::ssize(ranked) + 1, seen_.counted(), [&](int64_t begin, int64_t end) {
-      for (int64_t job = begin; job < end; ++job) {
-        if (job == std::ssize(ranked)) {
-          draw_ranking(ranking);
-          continue;
-        }
-        auto& [name, value, pseudo, most, found] = ranked[job];
-        found.value = (ranking.*value)();
-        if (seen_.counted() > 1)
-          found = within(jackknife_interval(found.value, (ranking.*pseudo)()), 0, most);
-      }
-    });
-    for (const Ranked& one : ranked) metrics_[one.name] = metric(one.found);
-    if (metrics_["auroc"]["value"].is_null())
-      warnings_.push_back("auroc is unknown: it takes right rows and wrong ones");
+    std::vector<std::function<void()>> jobs = {[&] { draw_ranking(ranking); }};
+    if (seen_.counted() > 1) {
+      jobs.emplace_back([&] {
+        std::vector<double> pseudo = ranking.aurc_items();
+        give_ends(aurc, pseudo, 1);
+        give_ends(eaurc, ranking.eaurc_items(std::move(pseudo)), 1);
+      });
+      jobs.emplace_back([&] { give_ends(augrc, ranking.augrc_items(), 0.5); });
+      jobs.emplace_back([&] { give_ends(auroc, ranking.auroc_items(), 1); });
+    }
+    side_by_side(jobs);
+    metrics_["aurc"] = metric(aurc);
+    metrics_["eaurc"] = metric(eaurc);
+    metrics_["augrc"] = metric(augrc);
+    metrics_["auroc"] = metric(auroc);
+    if (std::isnan(auroc.value)) warnings_.push_back("auroc is unknown: it takes right rows and wrong ones");
   }
 
   void draw_ranking(const Ranking& ranking) {

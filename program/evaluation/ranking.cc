@@ -127,8 +127,7 @@ std::vector<double> Ranking::aurc_items() const {
   return pseudo;
 }
 
-std::vector<double> Ranking::eaurc_items() const {
-  std::vector<double> pseudo = aurc_items();
+std::vector<double> Ranking::eaurc_items(std::vector<double> pseudo) const {
   const double whole = best_area(rows(), errors_);
   const double without_right = best_area(rows() - 1, std::min(errors_, rows() - 1));
   const double without_wrong = errors_ > 0 ? best_area(rows() - 1, errors_ - 1) : 0;

@@ -38,7 +38,7 @@ class Ranking {
   /// standard error of theta. Throw Error below two rows. Their mean is theta less its bias of order 1/N, so
   /// it differs from theta in the last digits.
   std::vector<double> aurc_items() const;
-  std::vector<double> eaurc_items() const;
+  std::vector<double> eaurc_items(std::vector<double> aurc_items) const;  // made of those
   std::vector<double> augrc_items() const;
   /// All NaN with fewer than two right or two wrong rows: without one of them there is no AUROC.
   std::vector<double> auroc_items() const;

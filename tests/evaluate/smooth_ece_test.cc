@@ -101,8 +101,7 @@ TEST(SmoothEce, IsTheDefinition) {
   const std::vector<Row> rows = {{1, 1},    {1, 0},      {0.93, 1}, {0.5, 0},
                                  {0.51, 1}, {0.2503, 1}, {0, 0},    {0.7, 0}};
   for (const double sigma : {0.5, 0.1, 0.03, 0.01, 0.003})
-    EXPECT_NEAR(smooth_ece_at(rows, sigma), direct(rows, sigma), 1e-3 * direct(rows, sigma))
-        << sigma;
+    EXPECT_NEAR(smooth_ece_at(rows, sigma), direct(rows, sigma), 1e-3 * direct(rows, sigma)) << sigma;
 }
 
 TEST(SmoothEce, KeepsItsMass) {

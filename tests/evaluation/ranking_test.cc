@@ -46,7 +46,7 @@ TEST(Ranking, EaurcItemsAreTheJackknife) {
   for (const double accuracy : {0.0, 0.5, 0.9, 1.0}) {
     const Items items = drawn(30, 6, accuracy, 2);
     const Ranking all(items);
-    const std::vector<double> pseudo = all.by_row(all.eaurc_items());
+    const std::vector<double> pseudo = all.by_row(all.eaurc_items(all.aurc_items()));
     for (int i = 0; i < 30; ++i)
       EXPECT_NEAR(pseudo[i], 30 * all.eaurc() - 29 * Ranking(without(items, i)).eaurc(), 1e-12) << i;
   }
