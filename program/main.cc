@@ -5,6 +5,7 @@
 #include <cstdio>  // std::fflush, std::fprintf
 
 #include "errors.h"
+#include "study/model.h"  // end_blas_threads
 #include "verbs.h"
 #include "version.h"
 
@@ -12,6 +13,7 @@ namespace labelsmooth {
 namespace {
 
 void run(int argc, char** argv) {
+  end_blas_threads();
   CLI::App app("Label smoothing: the loss, and the evidence.", "labelsmooth");
   app.set_version_flag("--version", std::string("labelsmooth ") + kVersion);
   app.require_subcommand(1);

@@ -204,22 +204,28 @@ class Summary {
   }
 
   void rank(const Ranking& ranking) {
-    Interval aurc = {.value = ranking.aurc()}, eaurc = {.value = ranking.eaurc()};
-    Interval augrc = {.value = ranking.augrc()}, auroc = {.value = ranking.auroc()};
+    Interval aurc, eaurc, augrc, auroc;
+    const bool several = seen_.counted() > 1;
     const auto give_ends = [](Interval& interval, const std::vector<double>& pseudo, double most) {
       interval = within(jackknife_interval(interval.value, pseudo), 0, most);
     };
-    std::vector<std::function<void()>> jobs = {[&] { draw_ranking(ranking); }};
-    if (seen_.counted() > 1) {
-      jobs.emplace_back([&] {
-        std::vector<double> pseudo = ranking.aurc_items();
-        give_ends(aurc, pseudo, 1);
-        give_ends(eaurc, ranking.eaurc_items(std::move(pseudo)), 1);
-      });
-      jobs.emplace_back([&] { give_ends(augrc, ranking.augrc_items(), 0.5); });
-      jobs.emplace_back([&] { give_ends(auroc, ranking.auroc_items(), 1); });
-    }
-    side_by_side(jobs);
+    side_by_side({[&] {
+                    aurc.value = ranking.aurc();
+                    eaurc.value = ranking.eaurc(aurc.value);
+                    if (!several) return;
+                    std::vector<double> pseudo = ranking.aurc_items();
+                    give_ends(aurc, pseudo, 1);
+                    give_ends(eaurc, ranking.eaurc_items(std::move(pseudo)), 1);
+                  },
+                  [&] {
+                    augrc.value = ranking.augrc();
+                    if (several) give_ends(augrc, ranking.augrc_items(), 0.5);
+                  },
+                  [&] {
+                    auroc.value = ranking.auroc();
+                    if (several) give_ends(auroc, ranking.auroc_items(), 1);
+                  },
+                  [&] { draw_ranking(ranking); }});
     metrics_["aurc"] = metric(aurc);
     metrics_["eaurc"] = metric(eaurc);
     metrics_["augrc"] = metric(augrc);

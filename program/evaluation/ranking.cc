@@ -83,7 +83,9 @@ double Ranking::aurc() const {
   return sum / static_cast<double>(rows());
 }
 
-double Ranking::eaurc() const { return aurc() - best_area(rows(), errors_) / static_cast<double>(rows()); }
+double Ranking::eaurc(double aurc) const {
+  return aurc - best_area(rows(), errors_) / static_cast<double>(rows());
+}
 
 double Ranking::augrc() const {
   double sum = 0;

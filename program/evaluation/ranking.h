@@ -26,7 +26,8 @@ class Ranking {
   /// coverages 1/N..1: (N * this - (first + last) / 2) / (N - 1).
   double aurc() const;
   /// aurc less that of the best order of the same errors, all of them last: separates ranking from accuracy.
-  double eaurc() const;
+  double eaurc() const { return eaurc(aurc()); }
+  double eaurc(double aurc) const;
   /// Mean over n = 1..N of errors(n) / N (Traub et al. 2024), in that same convention. Without ties it equals
   /// (1 - AUROC) * acc * (1 - acc) + (1 - acc)^2 / 2 + (1 - acc) / (2N).
   double augrc() const;

@@ -9,6 +9,9 @@
 
 #include "random.h"
 
+// What OpenBLAS itself calls before a fork; it is in no header, and not in its serial build.
+extern "C" int blas_thread_shutdown_() __attribute__((weak));
+
 namespace labelsmooth {
 namespace {
 
@@ -120,5 +123,8 @@ void use_one_blas_thread(int callers) {
   openblas_set_num_threads(1);
 }
 const char* blas_description() { return openblas_get_config(); }
+void end_blas_threads() {
+  if (blas_thread_shutdown_ != nullptr) blas_thread_shutdown_();
+}
 
 }  // namespace labelsmooth

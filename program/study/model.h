@@ -49,5 +49,8 @@ class Model {
 void use_one_blas_thread(int callers);
 /// What the BLAS says of itself, for `info`.
 const char* blas_description();
+/// OpenBLAS starts its threads when it is loaded, and they look for work without a pause for their first 0.1
+/// s. Ends them: whoever wants them starts them again by use_one_blas_thread.
+void end_blas_threads();
 
 }  // namespace labelsmooth

@@ -154,22 +154,24 @@ TEST(Intervals, OfTheRanking) {
   std::mt19937 random(3);
   struct Metric {
     const char* name;
-    double (Ranking::*value)() const;
+    double (*value)(const Ranking&);
     std::vector<double> (*items)(const Ranking&);
     double truth = 0;
     int covered = 0;
   };
   std::vector<Metric> metrics = {
-      {"aurc", &Ranking::aurc, [](const Ranking& x) { return x.aurc_items(); }},
-      {"eaurc", &Ranking::eaurc, [](const Ranking& x) { return x.eaurc_items(x.aurc_items()); }},
-      {"augrc", &Ranking::augrc, [](const Ranking& x) { return x.augrc_items(); }},
-      {"auroc", &Ranking::auroc, [](const Ranking& x) { return x.auroc_items(); }}};
+      {"aurc", [](const Ranking& x) { return x.aurc(); }, [](const Ranking& x) { return x.aurc_items(); }},
+      {"eaurc", [](const Ranking& x) { return x.eaurc(); },
+       [](const Ranking& x) { return x.eaurc_items(x.aurc_items()); }},
+      {"augrc", [](const Ranking& x) { return x.augrc(); }, [](const Ranking& x) { return x.augrc_items(); }},
+      {"auroc", [](const Ranking& x) { return x.auroc(); },
+       [](const Ranking& x) { return x.auroc_items(); }}};
   const Ranking many(draw_items(kOver, 1'000'000, random));
-  for (Metric& metric : metrics) metric.truth = (many.*metric.value)();
+  for (Metric& metric : metrics) metric.truth = metric.value(many);
   for (int s = 0; s < kSets; ++s) {
     const Ranking ranking(draw_items(kOver, kRows, random));
     for (Metric& metric : metrics) {
-      const Interval interval = jackknife_interval((ranking.*metric.value)(), metric.items(ranking));
+      const Interval interval = jackknife_interval(metric.value(ranking), metric.items(ranking));
       metric.covered += interval.low <= metric.truth && metric.truth <= interval.high;
     }
   }
