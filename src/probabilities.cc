@@ -83,7 +83,7 @@ class Blocks {
     block.parts = (block.rows + step - 1) / step;
     InOrder joined(block.parts);
     std::vector<int64_t> refused(static_cast<size_t>(block.parts), -1);
-    // Whichever thread is free takes the next part: there are hundreds of blocks to wait at the end of.
+    // Whichever thread is free takes the next part: hundreds of blocks have an end to wait at.
     std::atomic<int64_t> next_part{0};
     parallel_for(block.parts, block.rows * block.classes, [&](int64_t, int64_t) {
       const int64_t width = (block.classes + kAligned - 1) / kAligned * kAligned;

@@ -61,7 +61,7 @@ int64_t block_rows(const Logits& logits, const ProbabilityOptions& options);
 int64_t block_parts(const Logits& logits, const ProbabilityOptions& options);
 
 /// Calls `body` with every block, in order, on this thread; the rows of a block are worked out by several.
-/// Each row's bits depend on that row alone. Memory: 4 MB for a block, and a row for each thread.
+/// Each row's bits depend on that row alone. Memory: 5 MB for a block, and two rows for each thread.
 /// Throws Error naming the argument and the row: a label outside [0, classes) that is not ignored; a counted
 /// row with NaN or +inf, or with -inf alone; of probabilities one that is negative or above 1, or a row whose
 /// sum is not 1 within 1e-4 (f16 1e-3, bf16 8e-3: their rounding).

@@ -36,14 +36,17 @@ HWY_INLINE hn::Vec<Doubles> Bounded(Doubles d, hn::Vec<Doubles> u) {
 }
 
 // body(i, u, present) for each vector of u = scale * (z - max); lanes past the end, which `present` leaves
-// out of the last one, hold 0.
+// out of the last one, hold 0. Fetches what lies behind z, mostly the next row: without, its max takes five
+// times as long, half of what the exps take.
 template <class T, class Body>
 HWY_INLINE void ForEachVector(Doubles d, const T* z, int64_t n, double max, double scale, const Body& body) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const auto vmax = hn::Set(d, max), by = hn::Set(d, scale);
   int64_t i = 0;
-  for (; i + lanes <= n; i += lanes)
+  for (; i + lanes <= n; i += lanes) {
+    hwy::Prefetch(z + n + i);
     body(i, hn::Mul(hn::Sub(LoadDoubles(d, z + i), vmax), by), hn::FirstN(d, static_cast<size_t>(lanes)));
+  }
   if (i == n) return;
   HWY_ALIGN double values[HWY_MAX_BYTES / sizeof(double)] = {};
   std::copy_n(z + i, n - i, values);
@@ -64,7 +67,6 @@ void Exps(const T* z, int64_t n, double scale, double* e, SoftmaxSums& sums) {
 
   auto tail = hn::Zero(d), tail_u = tail, squares = tail;
   ForEachVector(d, z, n, max, scale, [&](int64_t i, auto u, auto present) {
-    hwy::Prefetch(z + n + i);
     auto value = BoundedExp(d, u);
     if (HWY_LIKELY(i + lanes <= n)) {
       hn::StoreU(value, d, e + i);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Temperature scaling: the root of mean NLL - mean entropy, by a safeguarded solve in log T.
 #include <algorithm>  // std::max, std::min
-#include <cmath>  // std::abs, std::exp, std::isfinite, std::isinf, std::isnan, std::log, std::nextafter, std::sqrt
-#include <limits>  // std::numeric_limits
-#include <string>  // std::to_string
-#include <vector>  // std::vector
+#include <cmath>      // std::abs, std::exp, std::isfinite, std::isinf, std::log, std::sqrt
+#include <limits>     // std::numeric_limits
+#include <string>     // std::to_string
+#include <vector>     // std::vector
 
 #include "labelsmooth/calibration.h"
-#include "labelsmooth/cross_entropy.h"
+#include "probabilities.h"
 
 namespace labelsmooth {
 namespace {
@@ -27,15 +27,19 @@ class Problem {
   Problem(const Logits& logits, const Vector& labels, const TemperatureOptions& options)
       : logits_(logits), labels_(labels), nll_(static_cast<size_t>(logits.rows())), entropy_(nll_.size()) {
     options_.ignore_index = options.ignore_index;
-    options_.reduction = Reduction::sum;
   }
 
   At at(double x) {
-    // Not 1, at which f32 logits would be summed in f32.
-    const double scale = std::exp(-x);
-    options_.scale = scale == 1 ? std::nextafter(1.0, 2.0) : scale;
-    const Result result = cross_entropy(logits_, labels_, options_, {.nll = nll_, .entropy = entropy_});
-    counted_ = result.counted;
+    options_.scale = std::exp(-x);
+    counted_ = 0;
+    for_each_block(logits_, labels_, options_, [this](const ProbabilityBlock& block) {
+      for (int64_t i = 0; i < block.rows; ++i) {
+        if (!block.counts(i)) continue;
+        nll_[block.begin + i] = block.nll[i];
+        entropy_[block.begin + i] = block.entropy[i];
+        ++counted_;
+      }
+    });
     At sum = {0, 0, 0, 0};
     for (size_t i = 0; i < nll_.size(); ++i) {  // ignored rows hold 0
       const double slope = entropy_[i] - nll_[i];
@@ -55,11 +59,6 @@ class Problem {
     for (size_t i = 0; i < nll_.size(); ++i) {
       const std::string row = "row " + std::to_string(i);
       const auto index = static_cast<int64_t>(i);
-      if (std::isnan(nll_[i])) {
-        throw Error("logits",
-                    row + " holds NaN or +inf, or -inf alone; finite logits and some at -inf are allowed",
-                    index);
-      }
       if (std::isinf(nll_[i]))
         throw Error("logits", row + " has -inf for its label, a finite logit is needed", index);
     }
@@ -71,7 +70,7 @@ class Problem {
  private:
   const Logits& logits_;
   const Vector& labels_;
-  Options options_;
+  ProbabilityOptions options_;
   std::vector<double> nll_, entropy_;
   int64_t counted_ = 0;
 };
