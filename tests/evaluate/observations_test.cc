@@ -136,6 +136,13 @@ TEST(Observe, IsTheDefinition) {
   set_isa("");
 }
 
+// Some 50 rows a part, so that rows that do not count leave gaps between parts.
+TEST(Observe, IsTheDefinitionOverPartsAndBlocks) {
+  set_threads(2);
+  expect_definition(drawn(301, 5000, 6), {});
+  set_threads(0);
+}
+
 TEST(Observe, TheSameBitsForAnyNumberOfThreads) {
   const Data data = drawn(20'000, 100, 2);
   set_threads(1);
