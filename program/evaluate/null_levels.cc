@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "evaluate/null_levels.h"
 
-#include <algorithm>  // std::any_of, std::clamp, std::fill, std::lower_bound, std::max, std::min, std::sort, std::upper_bound
-#include <cmath>    // std::abs, std::isnan, std::llround
-#include <limits>   // std::numeric_limits
-#include <numeric>  // std::accumulate
-#include <span>     // std::span
+#include <hwy/cache_control.h>  // hwy::Prefetch
+
+#include <algorithm>  // std::any_of, std::clamp, std::fill, std::lower_bound, std::max, std::min, std::sort
+#include <bit>        // std::bit_width
+#include <cmath>      // std::abs, std::isnan, std::llround
+#include <limits>     // std::numeric_limits
+#include <numeric>    // std::accumulate
+#include <span>       // std::span
 
 #include "evaluate/binomial_table.h"
 #include "parallel.h"
@@ -139,44 +142,65 @@ NullLevels null_levels(const TopLabel& top, const TopLabelErrors& observed, int 
 
 namespace {
 
-constexpr int64_t kMostCounters = int64_t{1} << 22;      // 16 MB
-constexpr int64_t kPreparedElements = int64_t{1} << 21;  // 20 MB
+constexpr int64_t kMostCounters = int64_t{1} << 23;      // 32 MB
+constexpr int64_t kTileElements = int64_t{1} << 15;      // whose rows stay in a cache while all redraw them
+constexpr int64_t kPreparedElements = int64_t{1} << 20;  // 14 MB
 
 int64_t redraws_at_once(int64_t classes, int bins) {
   return std::max<int64_t>(4, kMostCounters / (classes * bins) / 4 * 4);  // four to a draw of random bits
 }
 
-/// Of a block: each row's cumulative probabilities, and the bin of each probability.
+/// Of a block's rows what draws of a class need: cumulative probabilities, where among them to look first,
+/// and the bin of each probability. Some 14 bytes an element.
 class Prepared {
  public:
   Prepared(int64_t rows, int64_t classes, const Binning& binning)
       : classes_(classes),
+        shift_(std::min<int>(std::bit_width(static_cast<uint64_t>(classes - 1)), 10)),
         binning_(binning),
         cumulative_(static_cast<size_t>(rows * classes)),
-        bin_(cumulative_.size()) {}
+        bin_(cumulative_.size()),
+        start_(static_cast<size_t>(rows) << shift_) {}
 
   void take(std::span<const ProbabilityRow> rows) {
     for (const ProbabilityRow& row : rows) take(row);
   }
-  const double* cumulative(int64_t row) const { return &cumulative_[row * classes_]; }
-  const uint16_t* bin(int64_t row) const { return &bin_[row * classes_]; }
+  /// The class for 32 random bits; it rises with them.
+  int64_t draw(int64_t row, uint32_t bits) const {
+    const double* sums = &cumulative_[row * classes_];
+    const double u = bits * 0x1p-32 * sums[classes_ - 1];
+    int64_t k = start_[(row << shift_) + (uint64_t{bits} << shift_ >> 32)];
+    while (k < classes_ - 1 && sums[k] <= u) ++k;
+    return k;
+  }
+  int bin(int64_t row, int64_t k) const { return bin_[row * classes_ + k]; }
 
  private:
   void take(const ProbabilityRow& row) {
     const double edge = 1.0 / binning_.bins;  // most probabilities lie below
+    double* sums = &cumulative_[row.row * classes_];
     double sum = 0;
     for (int64_t k = 0; k < classes_; ++k) {
       const double p = row.e[k] * row.factor;
-      cumulative_[row.row * classes_ + k] = sum += p;
+      sums[k] = sum += p;
       const int bin = p < edge ? 0 : bin_of(p, binning_.bins, binning_.edges);
       bin_[row.row * classes_ + k] = static_cast<uint16_t>(bin);
+    }
+    int64_t k = 0;
+    const double share = 1 / static_cast<double>(int64_t{1} << shift_);
+    for (int64_t i = 0; i < int64_t{1} << shift_; ++i) {
+      const double least = static_cast<double>(i) * share * sum;  // of u with these first bits
+      while (k < classes_ - 1 && sums[k] <= least) ++k;
+      start_[(row.row << shift_) + i] = static_cast<uint32_t>(k);
     }
   }
 
   int64_t classes_;
+  int shift_;  // so many first bits are looked up
   const Binning& binning_;
   std::vector<double> cumulative_;
   std::vector<uint16_t> bin_;
+  std::vector<uint32_t> start_;
 };
 
 }  // namespace
@@ -194,6 +218,7 @@ Null classwise_null(const Logits& logits, const Vector& labels, ProbabilityOptio
   std::vector<uint32_t> counts(static_cast<size_t>(at_once * cells));
   std::vector<double> drawn(redraws);
   options.block_elements = kPreparedElements;
+  const int64_t tile_rows = std::max<int64_t>(1, kTileElements / classes);
   Prepared prepared(block_rows(logits, options), classes, binning);
   for (int64_t first = 0; first < redraws; first += at_once) {
     std::fill(counts.begin(), counts.end(), 0);
@@ -201,20 +226,27 @@ Null classwise_null(const Logits& logits, const Vector& labels, ProbabilityOptio
         .pair = [&](int64_t, std::span<const ProbabilityRow> pair) { prepared.take(pair); },
         .rows = {},
         .join = {}};
+    // Whose redraws come to counters far apart: they are fetched for all rows of a tile, then counted up.
+    const auto redraw_tile = [&](const ProbabilityBlock& block, int64_t tile, int64_t quad,
+                                 std::vector<uint32_t*>& drawn_cells) {
+      drawn_cells.clear();
+      const auto number = static_cast<uint32_t>(first / 4 + quad);
+      for (int64_t i = tile; i < std::min(tile + tile_rows, block.rows); ++i) {
+        if (!block.counts(i)) continue;
+        const Draw random = draw(seed, Stream::label_classes, number, block.begin + i);
+        for (int w = 0; w < 4; ++w) {
+          const int64_t k = prepared.draw(i, random.bits[w]);
+          drawn_cells.push_back(&counts[(4 * quad + w) * cells + k * binning.bins + prepared.bin(i, k)]);
+          hwy::Prefetch(drawn_cells.back());
+        }
+      }
+      for (uint32_t* count : drawn_cells) ++*count;
+    };
     const auto redraw = [&](const ProbabilityBlock& block) {
       parallel_for(at_once / 4, block.rows * at_once, [&](int64_t begin, int64_t end) {
-        for (int64_t quad = begin; quad < end; ++quad) {
-          for (int64_t i = 0; i < block.rows; ++i) {
-            if (!block.counts(i)) continue;
-            const double* sums = prepared.cumulative(i);
-            const auto number = static_cast<uint32_t>(first / 4 + quad);
-            const Draw random = draw(seed, Stream::label_classes, number, block.begin + i);
-            for (int w = 0; w < 4; ++w) {
-              const double u = random.uniform(w) * sums[classes - 1];
-              const int64_t k = std::upper_bound(sums, sums + classes - 1, u) - sums;
-              ++counts[(4 * quad + w) * cells + k * binning.bins + prepared.bin(i)[k]];
-            }
-          }
+        std::vector<uint32_t*> drawn_cells;
+        for (int64_t tile = 0; tile < block.rows; tile += tile_rows) {
+          for (int64_t quad = begin; quad < end; ++quad) redraw_tile(block, tile, quad, drawn_cells);
         }
       });
       progress.add(static_cast<double>(block.rows));

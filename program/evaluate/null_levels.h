@@ -26,7 +26,7 @@ NullLevels null_levels(const TopLabel& top, const TopLabelErrors& observed, int 
 
 /// Of classwise_ece, redrawing whole labels: reads the logits again, several times where there are many
 /// classes. The caller keeps rows <= kMostDrawnRows and classwise_passes() <= kMostPasses.
-inline constexpr int64_t kMostPasses = 32;
+inline constexpr int64_t kMostPasses = 16;
 int64_t classwise_passes(int64_t classes, int bins, int redraws);
 Null classwise_null(const Logits& logits, const Vector& labels, ProbabilityOptions options,
                     const Binning& binning, const Observations& seen, int redraws, uint64_t seed,

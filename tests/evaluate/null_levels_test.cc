@@ -128,8 +128,8 @@ TEST(NullLevels, ClasswisePIsUniform) {
 // So many bins that the counters of all redraws do not fit at once: the mean goes on as it began.
 TEST(NullLevels, SeveralPassesAreOne) {
   constexpr int kBins = 1000, kRows = 50, kClasses = 3;
-  ASSERT_EQ(classwise_passes(kClasses, kBins, 1396), 1);
-  ASSERT_EQ(classwise_passes(kClasses, kBins, 4000), 3);
+  ASSERT_EQ(classwise_passes(kClasses, kBins, 2796), 1);
+  ASSERT_EQ(classwise_passes(kClasses, kBins, 8000), 3);
   std::mt19937 random(7);
   std::normal_distribution<double> normal(0, 2);
   std::vector<double> logits(kRows * kClasses);
@@ -139,8 +139,8 @@ TEST(NullLevels, SeveralPassesAreOne) {
   Progress progress("sets", 1, 1, true);
   const Binning binning = {.bins = kBins};
   const Observations seen = observe(view, labels, {}, binning, progress);
-  const Null one = classwise_null(view, labels, {}, binning, seen, 1396, 1, progress);
-  const Null three = classwise_null(view, labels, {}, binning, seen, 4000, 1, progress);
+  const Null one = classwise_null(view, labels, {}, binning, seen, 2796, 1, progress);
+  const Null three = classwise_null(view, labels, {}, binning, seen, 8000, 1, progress);
   EXPECT_NE(one.mean, three.mean);  // the later draws are others
   EXPECT_NEAR(three.mean / one.mean, 1, 0.01);
   EXPECT_NEAR(three.p95 / one.p95, 1, 0.02);
