@@ -11,6 +11,8 @@
 
 #include <hwy/highway.h>
 
+#include <utility>  // std::swap
+
 #include "evaluate/smooth_ece_kernels.h"
 
 HWY_BEFORE_NAMESPACE();

@@ -23,7 +23,7 @@ namespace {
 
 HWY_EXPORT(TargetSmoothKernels);
 
-const SmoothKernels& kernels() { return *chosen_target(HWY_DISPATCH_TABLE(TargetSmoothKernels))(); }
+const SmoothKernels& smooth_kernels() { return *chosen_target(HWY_DISPATCH_TABLE(TargetSmoothKernels))(); }
 
 constexpr double kPi = std::numbers::pi;
 
@@ -62,25 +62,25 @@ const std::vector<Abreast>& CosineSums::operator()(const std::vector<Abreast>& x
     return sums_;
   }
   for (auto* part : {&re_, &im_, &other_re_, &other_im_}) part->resize(n / 2);
-  kernels().cosine_sums(x.data(), n, turns(), {re_.data(), im_.data(), other_re_.data(), other_im_.data()},
-                        sums_.data());
+  smooth_kernels().cosine_sums(x.data(), n, turns(),
+                               {re_.data(), im_.data(), other_re_.data(), other_im_.data()}, sums_.data());
   return sums_;
 }
 
 const std::vector<Abreast>& SmoothEce::smoothed(const Abreast& sigma, int points) {
   folded_.resize(points + 1);
-  kernels().fold(cosines_.data(), first_damping(sigma), points, folded_.data());
+  smooth_kernels().fold(cosines_.data(), first_damping(sigma), points, folded_.data());
   return transform_(folded_);
 }
 
 Abreast SmoothEce::at(const Abreast& sigma) {
-  return kernels().area(smoothed(sigma, kSmoothCells).data(), kSmoothCells);
+  return smooth_kernels().area(smoothed(sigma, kSmoothCells).data(), kSmoothCells);
 }
 
 /// At least at(sigma), and nearly that for noise: a mean of absolute values is at most the root mean square,
 /// which Parseval has without a transform.
 Abreast SmoothEce::bound(const Abreast& sigma) const {
-  Abreast bound = kernels().sum_of_squares(cosines_.data(), first_damping(sigma));
+  Abreast bound = smooth_kernels().sum_of_squares(cosines_.data(), first_damping(sigma));
   for (double& one : bound.of) one = (1 + 1e-9) * std::sqrt(one);
   return bound;
 }

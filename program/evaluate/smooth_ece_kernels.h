@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstddef>  // size_t
-#include <utility>  // std::swap
 
 #include "evaluate/smooth_ece.h"
 

@@ -39,7 +39,8 @@ struct Cell {
   bool holds(double c) const { return c < end || (closed && c == end); }
 };
 Cell cell_of(double first, const Binning& binning) {
-  Cell cell = {bin_of(first, binning.bins, binning.edges), smooth_place(first).node, 1, true};
+  constexpr double kNoEnd = std::numeric_limits<double>::infinity();  // given probabilities may exceed 1
+  Cell cell = {bin_of(first, binning.bins, binning.edges), smooth_place(first).node, kNoEnd, true};
   const double bin_end = static_cast<double>(cell.bin + 1) / binning.bins;
   const double node_end = static_cast<double>(cell.node + 1) / kSmoothCells;
   if (node_end < 1 && node_end <= bin_end) {
