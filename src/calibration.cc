@@ -42,7 +42,8 @@ CalibrationStats::CalibrationStats() : count_(kCells), correct_(kCells), confide
 
 void CalibrationStats::add(const Logits& logits, const Vector& labels, const AddOptions& options) {
   CalibrationStats next;  // joins only when all of it is good
-  for_each_block(logits, labels, {.ignore_index = options.ignore_index, .scale = options.scale},
+  for_each_block(logits, labels,
+                 {.ignore_index = options.ignore_index, .scale = options.scale, .scores = false},
                  [&next](const ProbabilityBlock& block) {
                    for (int64_t i = 0; i < block.rows; ++i) {
                      if (!block.counts(i)) continue;

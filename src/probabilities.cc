@@ -22,8 +22,9 @@
 namespace labelsmooth {
 namespace {
 
-constexpr int64_t kPartElements = int64_t{1} << 18, kPartRows = int64_t{1} << 11,
-                  kBlockRows = int64_t{1} << 16;
+// Of a part, and of a block that has no thread without a part.
+constexpr int64_t kPartElements = int64_t{1} << 18, kPartRows = int64_t{1} << 11;
+constexpr int64_t kBlockElements = int64_t{1} << 23, kBlockRows = int64_t{1} << 16;
 constexpr int64_t kAligned = 8;           // doubles, of 64 bytes
 constexpr double kLeastTail = 0x1p-1000;  // below it 1 / tail overflows, or log1p of it
 
@@ -80,17 +81,17 @@ class Blocks {
   void fill(int64_t begin, const PartWork& work, ProbabilityBlock& block) const {
     block.begin = begin;
     const int64_t step = part_rows(block.classes);
-    block.parts = (block.rows + step - 1) / step;
-    InOrder joined(block.parts);
-    std::vector<int64_t> refused(static_cast<size_t>(block.parts), -1);
+    const int64_t parts = (block.rows + step - 1) / step;
+    InOrder joined(parts);
+    std::vector<int64_t> refused(static_cast<size_t>(parts), -1);
     // Whichever thread is free takes the next part: hundreds of blocks have an end to wait at.
     std::atomic<int64_t> next_part{0};
-    parallel_for(block.parts, block.rows * block.classes, [&](int64_t, int64_t) {
+    parallel_for(parts, block.rows * block.classes, [&](int64_t, int64_t) {
       const int64_t width = (block.classes + kAligned - 1) / kAligned * kAligned;
       const auto e = hwy::AllocateAligned<double>(static_cast<size_t>(2 * width));
       if (!e) throw std::bad_alloc();
       std::array<ProbabilityRow, 2> pair;
-      for (int64_t part = next_part++; part < block.parts; part = next_part++) {
+      for (int64_t part = next_part++; part < parts; part = next_part++) {
         const auto end_of = [&](int64_t p) { return std::min((p + 1) * step, block.rows); };
         size_t held = 0;
         for (int64_t i = part * step; i < end_of(part); ++i) {
@@ -144,15 +145,15 @@ class Blocks {
   // Returns the first row to be refused, or -1.
   int64_t take_logarithms(ProbabilityBlock& block, int64_t begin, int64_t end) const {
     kernels_.log1p(&block.nll[begin], end - begin);
-    if (!options_.probabilities) kernels_.log1p(&block.score[begin], end - begin);
+    const bool take_scores = options_.scores && !options_.probabilities;
+    if (take_scores) kernels_.log1p(&block.score[begin], end - begin);
     for (int64_t i = begin; i < end; ++i) {
       if (!block.counts(i)) continue;
       const double ls = block.nll[i];
       if (std::isnan(ls)) return i;
       block.nll[i] += block.to_label[i];
       block.entropy[i] += ls;
-      if (!options_.probabilities && ls < kLeastTail)
-        block.score[i] = exact_score(block.begin + i, block.argmax[i]);
+      if (take_scores && ls < kLeastTail) block.score[i] = exact_score(block.begin + i, block.argmax[i]);
     }
     return -1;
   }
@@ -234,8 +235,10 @@ class Blocks {
 
 int64_t block_rows(const Logits& logits, const ProbabilityOptions& options) {
   const int64_t step = part_rows(logits.classes);
-  const int64_t wanted = std::min(options.block_elements / std::max<int64_t>(logits.classes, 1), kBlockRows);
-  return std::min(logits.rows(), std::max<int64_t>(threads(), wanted / step) * step);
+  const bool many = options.block_elements == 0;
+  const int64_t elements = many ? kBlockElements : options.block_elements;
+  const int64_t wanted = std::min(elements / std::max<int64_t>(logits.classes, 1), kBlockRows);
+  return std::min(logits.rows(), std::max<int64_t>(many ? threads() : 1, wanted / step) * step);
 }
 int64_t block_parts(const Logits& logits, const ProbabilityOptions& options) {
   const int64_t step = part_rows(logits.classes);

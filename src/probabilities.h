@@ -2,7 +2,7 @@
 // Rows of logits as probabilities, streamed a block at a time: what calibration needs of a row.
 #pragma once
 
-#include <cstdint>     // int64_t, uint8_t
+#include <cstdint>     // int64_t
 #include <functional>  // std::function
 #include <optional>    // std::optional
 #include <span>        // std::span
@@ -14,22 +14,23 @@ namespace labelsmooth {
 
 struct ProbabilityOptions {
   std::optional<int64_t> ignore_index = -100;
-  double scale = 1;                           // of the logits: 1 / temperature
-  bool probabilities = false;                 // the rows are p itself, taken as it is and not normalised
-  int64_t block_elements = int64_t{1} << 23;  // of a block, about: for callers that keep something of each
+  double scale = 1;            // of the logits: 1 / temperature
+  bool probabilities = false;  // the rows are p itself, taken as it is and not normalised
+  bool scores = true;  // whether they are wanted: rows whose confidence rounds to 1 take long over them
+  int64_t block_elements = 0;  // of a block, at most: for callers that keep something of each. 0: many
 };
 
 /// Some rows, in f64 whatever the logits' type. The vectors are reused from block to block.
 struct ProbabilityBlock {
-  int64_t begin = 0, rows = 0, classes = 0, parts = 0;
-  // (rows,)
+  int64_t begin = 0, rows = 0, classes = 0;
+  // (rows,). An ignored row has anything in the columns that are not label and argmax.
   std::vector<int64_t> label, argmax;  // argmax: the lowest index on ties; both -1 in an ignored row
   std::vector<double> nll, entropy;    // nats; nll +inf where the label's class is ruled out
-  std::vector<double> to_label;  // nats from the largest logit to the label's: nll less log-sum-exp above it
-  std::vector<double> brier;     // sum over the classes of (p_k - [k = label])^2
-  std::vector<double> confidence;  // max p
-  std::vector<double> of_label;    // the label's p
-  std::vector<double> score;       // -log(1 - confidence), exact where the confidence rounds to 1
+  std::vector<double> to_label;        // nats: what the nll has beyond that of the largest logit's class
+  std::vector<double> brier;           // sum over the classes of (p_k - [k = label])^2
+  std::vector<double> confidence;      // max p
+  std::vector<double> of_label;        // the label's p
+  std::vector<double> score;           // -log(1 - confidence), exact where the confidence rounds to 1
 
   bool counts(int64_t row) const { return label[row] >= 0; }
   bool correct(int64_t row) const { return argmax[row] == label[row]; }

@@ -27,6 +27,7 @@ class Problem {
   Problem(const Logits& logits, const Vector& labels, const TemperatureOptions& options)
       : logits_(logits), labels_(labels), nll_(static_cast<size_t>(logits.rows())), entropy_(nll_.size()) {
     options_.ignore_index = options.ignore_index;
+    options_.scores = false;
   }
 
   At at(double x) {

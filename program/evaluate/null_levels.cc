@@ -9,6 +9,7 @@
 #include <limits>     // std::numeric_limits
 #include <numeric>    // std::accumulate
 #include <span>       // std::span
+#include <utility>    // std::move
 
 #include "evaluate/binomial_table.h"
 #include "parallel.h"
@@ -22,7 +23,8 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 Null null_of(std::vector<double> drawn, double observed) {
   std::sort(drawn.begin(), drawn.end());
   const auto redraws = static_cast<int64_t>(drawn.size());
-  const auto reached = drawn.end() - std::lower_bound(drawn.begin(), drawn.end(), observed);
+  // Redraws can equal the observed value but for what their transforms round.
+  const auto reached = drawn.end() - std::lower_bound(drawn.begin(), drawn.end(), (1 - 1e-9) * observed);
   const double mean = std::accumulate(drawn.begin(), drawn.end(), 0.0) / static_cast<double>(redraws);
   const int64_t at95 = (95 * redraws + 99) / 100;  // ceil(0.95 * redraws), in whole numbers
   return {mean, drawn[at95 - 1], (1.0 + static_cast<double>(reached)) / (static_cast<double>(redraws) + 1)};
@@ -144,19 +146,19 @@ namespace {
 
 constexpr int64_t kMostCounters = int64_t{1} << 23;      // 32 MB
 constexpr int64_t kTileElements = int64_t{1} << 15;      // whose rows stay in a cache while all redraw them
-constexpr int64_t kPreparedElements = int64_t{1} << 20;  // 14 MB
+constexpr int64_t kPreparedElements = int64_t{1} << 20;  // 14 to 18 MB
 
 int64_t redraws_at_once(int64_t classes, int bins) {
   return std::max<int64_t>(4, kMostCounters / (classes * bins) / 4 * 4);  // four to a draw of random bits
 }
 
 /// Of a block's rows what draws of a class need: cumulative probabilities, where among them to look first,
-/// and the bin of each probability. Some 14 bytes an element.
+/// and the bin of each probability. Some 14 to 18 bytes an element.
 class Prepared {
  public:
-  Prepared(int64_t rows, int64_t classes, const Binning& binning)
+  Prepared(int64_t rows, int64_t classes, const Binning& binning, int64_t redraws)
       : classes_(classes),
-        shift_(std::min<int>(std::bit_width(static_cast<uint64_t>(classes - 1)), 10)),
+        shift_(std::bit_width(static_cast<uint64_t>(std::min<int64_t>({classes - 1, redraws, 1023})))),
         binning_(binning),
         cumulative_(static_cast<size_t>(rows * classes)),
         bin_(cumulative_.size()),
@@ -219,7 +221,7 @@ Null classwise_null(const Logits& logits, const Vector& labels, ProbabilityOptio
   std::vector<double> drawn(redraws);
   options.block_elements = kPreparedElements;
   const int64_t tile_rows = std::max<int64_t>(1, kTileElements / classes);
-  Prepared prepared(block_rows(logits, options), classes, binning);
+  Prepared prepared(block_rows(logits, options), classes, binning, at_once);
   for (int64_t first = 0; first < redraws; first += at_once) {
     std::fill(counts.begin(), counts.end(), 0);
     const PartWork prepare = {

@@ -3,21 +3,21 @@
 
 #include <hwy/aligned_allocator.h>
 
-#include <algorithm>  // std::copy, std::fill_n, std::min
-#include <array>      // std::array
+#include <algorithm>  // std::fill_n, std::min
 #include <cmath>      // std::abs, std::isinf
 #include <new>        // std::bad_alloc
 #include <numeric>    // std::accumulate
 #include <span>       // std::span
 #include <utility>    // std::move
 
-#include "parallel.h"
 #include "softmax.h"
 
 namespace labelsmooth {
 namespace {
 
-constexpr double kBelow = 1 - 1e-9;  // leaves room for what squares round
+constexpr double kBelow = 1 - 1e-9;    // leaves room for what squares round
+constexpr size_t kMostKept = 1 << 13;  // of a part's large probabilities, from block to block: 200 KB
+constexpr std::vector<double> Items::* kColumns[] = {&Items::correct, &Items::confidence, &Items::score};
 
 void add_to(Moments& moments, double x) {
   moments.sum += x;
@@ -41,7 +41,7 @@ struct Part {
     Moments nll, brier, entropy, confidence, gap;
   };
   Sums sums;
-  int64_t begin = 0, end = 0;  // of its items, which start at its row; rows that do not count leave a gap
+  Items items;
   int64_t first_impossible_row = -1;
   hwy::AlignedFreeUniquePtr<double[]> small;  // sums of p by class, of those in the first bin (classes,)
   std::vector<Large> large;                   // the others, at most some `bins` a row
@@ -66,10 +66,7 @@ class Observer {
     seen_.right.resize(small_.size());
     seen_.cells.probability.resize(small_.size() * binning.bins);
     seen_.cells.labels.resize(small_.size() * binning.bins);
-    // Side by side: memory that is new takes time.
-    parallel_for(3, seen_.rows, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) item_columns()[i]->resize(static_cast<size_t>(seen_.rows));
-    });
+    for (const auto column : kColumns) (seen_.items.*column).reserve(static_cast<size_t>(seen_.rows));
     for (Part& part : parts_) {
       part.small = hwy::AllocateAligned<double>(small_.size());
       if (!part.small) throw std::bad_alloc();
@@ -98,13 +95,12 @@ class Observer {
 
   void add_rows(const ProbabilityBlock& block, int64_t index, int64_t begin, int64_t end) {
     Part& part = parts_[index];
-    int64_t n = part.begin = block.begin + begin;
     for (int64_t i = begin; i < end; ++i) {
       if (!block.counts(i)) continue;
       const double correct = block.correct(i) ? 1 : 0, confidence = block.confidence[i];
-      seen_.items.correct[n] = correct;
-      seen_.items.confidence[n] = confidence;
-      seen_.items.score[n++] = block.score[i];
+      part.items.correct.push_back(correct);
+      part.items.confidence.push_back(confidence);
+      part.items.score.push_back(block.score[i]);
       add_to(part.sums.nll, block.nll[i]);
       add_to(part.sums.brier, block.brier[i]);
       add_to(part.sums.entropy, block.entropy[i]);
@@ -116,12 +112,15 @@ class Observer {
       if (std::isinf(block.nll[i]) && part.first_impossible_row < 0)
         part.first_impossible_row = block.begin + i;
     }
-    part.end = n;
   }
 
   void join(const ProbabilityBlock& block, int64_t index, int64_t begin, int64_t end) {
     Part& part = parts_[index];
-    close_gap(part);
+    for (const auto column : kColumns) {
+      std::vector<double>&from = part.items.*column, &to = seen_.items.*column;
+      to.insert(to.end(), from.begin(), from.end());
+      from.clear();
+    }
     seen_.nll += part.sums.nll;
     seen_.brier += part.sums.brier;
     seen_.entropy += part.sums.entropy;
@@ -140,11 +139,11 @@ class Observer {
     part.first_impossible_row = -1;
     std::fill_n(part.small.get(), classes_, 0.0);
     part.large.clear();
+    if (part.large.capacity() > kMostKept) part.large.shrink_to_fit();
     part.label_cells.clear();
   }
 
   Observations finish() {
-    for (auto* column : item_columns()) column->resize(static_cast<size_t>(counted_));
     for (int64_t k = 0; k < classes_; ++k) {
       seen_.cells.probability[k * binning_.bins] += small_[k];
       const auto labels = seen_.cells.labels.begin() + k * binning_.bins;
@@ -169,21 +168,9 @@ class Observer {
     }
   }
 
-  std::array<std::vector<double>*, 3> item_columns() {
-    return {&seen_.items.correct, &seen_.items.confidence, &seen_.items.score};
-  }
-
-  void close_gap(const Part& part) {
-    for (auto* column : item_columns()) {
-      if (part.begin != counted_)
-        std::copy(column->begin() + part.begin, column->begin() + part.end, column->begin() + counted_);
-    }
-    counted_ += part.end - part.begin;
-  }
-
   const Binning& binning_;
   double limit_;  // of the first bin
-  int64_t classes_, counted_ = 0;
+  int64_t classes_;
   std::vector<double> small_;
   std::vector<Part> parts_;
   const SoftmaxKernels& kernels_;

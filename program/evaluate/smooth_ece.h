@@ -9,8 +9,7 @@
 // with its own sigma: redraws of one model's labels. What one comes to has nothing of the others in it.
 #pragma once
 
-#include <cstddef>  // size_t
-#include <vector>   // std::vector
+#include <vector>  // std::vector
 
 namespace labelsmooth {
 

@@ -92,6 +92,7 @@ class Summary {
                  {"metrics", metrics},
                  {"conventions", conventions()}};
     json.update(pictures_);
+    json.update(ranked_);
     json["warnings"] = warnings_;
     return json;
   }
@@ -230,7 +231,6 @@ class Summary {
     metrics_["eaurc"] = metric(eaurc);
     metrics_["augrc"] = metric(augrc);
     metrics_["auroc"] = metric(auroc);
-    if (std::isnan(auroc.value)) warnings_.push_back("auroc is unknown: it takes right rows and wrong ones");
   }
 
   void draw_ranking(const Ranking& ranking) {
@@ -241,11 +241,12 @@ class Summary {
       accuracy.push_back({{"coverage", share}, {"accuracy", ranking.accuracy_at(share)}});
     for (const double risk : {0.01, 0.02, 0.05})
       coverage.push_back({{"risk", risk}, {"coverage", ranking.coverage_at(risk)}});
-    pictures_["risk_coverage"] = curve;
-    pictures_["selective"] = {{"accuracy", accuracy}, {"coverage", coverage}};
+    ranked_ = {{"risk_coverage", curve}, {"selective", {{"accuracy", accuracy}, {"coverage", coverage}}}};
   }
 
   void notes() {
+    if (metrics_["auroc"]["value"].is_null())
+      warnings_.push_back("auroc is unknown: it takes right rows and wrong ones");
     if (seen_.first_impossible_row >= 0) {
       warnings_.push_back(
           fmt::format("row {} is the first whose label has probability 0: the NLL is infinite, null in JSON",
@@ -283,7 +284,7 @@ class Summary {
   Observations seen_;
   double n_;
   std::map<std::string, Json> metrics_;
-  Json pictures_ = Json::object();
+  Json pictures_ = Json::object(), ranked_;
   std::vector<std::string> warnings_;
 };
 

@@ -4,7 +4,6 @@
 
 #include <array>    // std::array
 #include <cstdint>  // int64_t
-#include <string>   // std::string
 #include <vector>   // std::vector
 
 #include "evaluate/observations.h"

@@ -3,9 +3,8 @@
 
 #include <hwy/contrib/sort/vqsort.h>  // hwy::Sorter
 
-#include <algorithm>  // std::is_sorted
-#include <bit>        // std::bit_cast
-#include <cstdint>    // uint64_t
+#include <bit>      // std::bit_cast
+#include <cstdint>  // uint64_t
 
 namespace labelsmooth {
 namespace {
@@ -35,6 +34,6 @@ SortedRows::SortedRows(std::vector<double> key, const std::vector<double>& corre
   if (!sorted) hwy::Sorter()(entries_.data(), entries_.size(), hwy::SortAscending());
 }
 
-double SortedRows::key(size_t n) const { return sign_ * number_of(entries_[n].hi); }
+double SortedRows::key(size_t n) const { return sign_ * number_of(entries_[n].hi) + 0.0; }
 
 }  // namespace labelsmooth

@@ -95,6 +95,22 @@ TEST(NullLevels, ARowOfConfidenceOneIsRightInEveryRedraw) {
   for (const Null& null : levels.errors) EXPECT_EQ(null.mean, 0);
 }
 
+// Where the residual keeps its sign, smece is the gap, and redraws with as many right rows tie with it:
+// rounding once decided which of them counted.
+TEST(NullLevels, RedrawsThatTieCount) {
+  std::mt19937 random(8);
+  std::uniform_real_distribution<double> uniform(0.6, 0.7);
+  for (const int rows : {10, 20}) {
+    Items items;
+    for (int i = 0; i < rows; ++i) {
+      items.confidence.push_back(uniform(random));
+      items.correct.push_back(i % 2);
+    }
+    const NullLevels levels = levels_of(TopLabel(items, {.bins = 1}), 1000, 1);
+    EXPECT_EQ(levels.errors[5].p, levels.errors[0].p);
+  }
+}
+
 // Also of the classwise level, where whole labels are redrawn.
 TEST(NullLevels, ClasswisePIsUniform) {
   constexpr int kSets = 300, kRedraws = 39, kRows = 60, kClasses = 5;

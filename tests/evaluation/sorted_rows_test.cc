@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>  // std::stable_sort
+#include <cmath>      // std::signbit
 #include <limits>     // std::numeric_limits
 #include <numeric>    // std::iota
 #include <random>     // std::mt19937
@@ -25,6 +26,7 @@ void expect_stable_sort(const std::vector<double>& key) {
     size_t wrong = 0;
     for (size_t n = 0; n < key.size(); ++n)
       wrong += sorted.row(n) != expected[n] || sorted.key(n) != key[expected[n]] ||
+               std::signbit(sorted.key(n)) != (key[expected[n]] < 0) ||
                sorted.correct(n) != (correct[expected[n]] == 1);
     EXPECT_EQ(wrong, 0) << key.size();
   }
