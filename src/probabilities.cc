@@ -12,6 +12,7 @@
 #include <mutex>      // std::lock_guard, std::mutex
 #include <new>        // std::bad_alloc
 #include <string>     // std::to_string
+#include <thread>     // std::this_thread
 
 #include "labelsmooth/cross_entropy.h"
 #include "parallel.h"
@@ -55,19 +56,27 @@ std::string wrong_with(const double* p, int64_t classes, DType dtype) {
   return std::abs(sum - 1) <= tolerance ? "" : "sums to " + std::to_string(sum) + ", 1 is needed";
 }
 
-// Calls a body with the numbers from 0 on, in order and one at a time, as soon as each has been added.
+// Numbers from 0 on, that any thread adds and one takes in order.
 class InOrder {
  public:
   explicit InOrder(int64_t count) : added_(static_cast<size_t>(count)) {}
 
-  template <class Body>
-  void add(int64_t number, const Body& body) {
+  void add(int64_t number) {
     const std::lock_guard lock(mutex_);
     added_[number] = true;
-    for (; next_ < std::ssize(added_) && added_[next_]; ++next_) body(next_);
+  }
+  /// Calls body with those that have all before them.
+  template <class Body>
+  void take(const Body& body) {
+    for (; next_is_there(); ++next_) body(next_);
   }
 
  private:
+  bool next_is_there() {
+    const std::lock_guard lock(mutex_);
+    return next_ < std::ssize(added_) && added_[next_];
+  }
+
   std::mutex mutex_;
   std::vector<bool> added_;
   int64_t next_ = 0;
@@ -82,7 +91,10 @@ class Blocks {
     block.begin = begin;
     const int64_t step = part_rows(block.classes);
     const int64_t parts = (block.rows + step - 1) / step;
-    InOrder joined(parts);
+    const auto end_of = [&](int64_t part) { return std::min((part + 1) * step, block.rows); };
+    InOrder made(parts);
+    const auto join = [&](int64_t part) { work.join(block, part, part * step, end_of(part)); };
+    const auto caller = std::this_thread::get_id();  // joins, as what it adds to is in its cache
     std::vector<int64_t> refused(static_cast<size_t>(parts), -1);
     // Whichever thread is free takes the next part: hundreds of blocks have an end to wait at.
     std::atomic<int64_t> next_part{0};
@@ -92,7 +104,6 @@ class Blocks {
       if (!e) throw std::bad_alloc();
       std::array<ProbabilityRow, 2> pair;
       for (int64_t part = next_part++; part < parts; part = next_part++) {
-        const auto end_of = [&](int64_t p) { return std::min((p + 1) * step, block.rows); };
         size_t held = 0;
         for (int64_t i = part * step; i < end_of(part); ++i) {
           double* row = e.get() + static_cast<int64_t>(held) * width;
@@ -104,12 +115,14 @@ class Blocks {
         refused[part] = take_logarithms(block, part * step, end_of(part));
         if (refused[part] >= 0) continue;
         if (work.rows) work.rows(block, part, part * step, end_of(part));
-        if (work.join) joined.add(part, [&](int64_t p) { work.join(block, p, p * step, end_of(p)); });
+        made.add(part);
+        if (work.join && std::this_thread::get_id() == caller) made.take(join);
       }
     });
     for (const int64_t row : refused) {
       if (row >= 0) refuse(begin + row);
     }
+    if (work.join) made.take(join);
   }
 
  private:

@@ -53,7 +53,7 @@ struct PartWork {
   std::function<void(int64_t part, std::span<const ProbabilityRow> pair)> pair;
   /// Then the rows [begin, end) of the block.
   std::function<void(const ProbabilityBlock&, int64_t part, int64_t begin, int64_t end)> rows;
-  /// Parts once more, in order and one at a time, while others are made.
+  /// Parts once more, in order and on the calling thread, while others are made.
   std::function<void(const ProbabilityBlock&, int64_t part, int64_t begin, int64_t end)> join;
 };
 

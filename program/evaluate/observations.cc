@@ -95,12 +95,18 @@ class Observer {
 
   void add_rows(const ProbabilityBlock& block, int64_t index, int64_t begin, int64_t end) {
     Part& part = parts_[index];
+    const auto resize = [&part](size_t rows) {
+      for (const auto column : kColumns) (part.items.*column).resize(rows);
+      part.label_cells.resize(rows);
+    };
+    resize(static_cast<size_t>(end - begin));
+    size_t n = 0;
     for (int64_t i = begin; i < end; ++i) {
       if (!block.counts(i)) continue;
       const double correct = block.correct(i) ? 1 : 0, confidence = block.confidence[i];
-      part.items.correct.push_back(correct);
-      part.items.confidence.push_back(confidence);
-      part.items.score.push_back(block.score[i]);
+      part.items.correct[n] = correct;
+      part.items.confidence[n] = confidence;
+      part.items.score[n] = block.score[i];
       add_to(part.sums.nll, block.nll[i]);
       add_to(part.sums.brier, block.brier[i]);
       add_to(part.sums.entropy, block.entropy[i]);
@@ -108,10 +114,11 @@ class Observer {
       add_to(part.sums.gap, confidence - correct);
       const double p = block.of_label[i];
       const int bin = p < limit_ ? 0 : bin_of(p, binning_.bins, binning_.edges);
-      part.label_cells.push_back(block.label[i] * binning_.bins + bin);
+      part.label_cells[n++] = block.label[i] * binning_.bins + bin;
       if (std::isinf(block.nll[i]) && part.first_impossible_row < 0)
         part.first_impossible_row = block.begin + i;
     }
+    resize(n);
   }
 
   void join(const ProbabilityBlock& block, int64_t index, int64_t begin, int64_t end) {
