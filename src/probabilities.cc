@@ -104,6 +104,7 @@ class Blocks {
       if (!e) throw std::bad_alloc();
       std::array<ProbabilityRow, 2> pair;
       for (int64_t part = next_part++; part < parts; part = next_part++) {
+        load_labels(labels_, begin + part * step, end_of(part) - part * step, &block.label[part * step]);
         size_t held = 0;
         for (int64_t i = part * step; i < end_of(part); ++i) {
           double* row = e.get() + static_cast<int64_t>(held) * width;
@@ -128,11 +129,12 @@ class Blocks {
  private:
   // All of a row but its logarithms; false where it does not count or has no softmax.
   bool fill_row(ProbabilityBlock& block, int64_t i, double* e, ProbabilityRow& filled) const {
-    const int64_t row = block.begin + i, label = labels_.label(row);
-    const bool counts = options_.ignore_index != label;
-    block.label[i] = counts ? label : -1;
+    const int64_t row = block.begin + i, label = block.label[i];
     block.argmax[i] = -1;
-    if (!counts) return false;
+    if (options_.ignore_index == label) {
+      block.label[i] = -1;
+      return false;
+    }
     const SoftmaxSums sums = exps(row, e);
     const bool on_top = sums.argmax == label;
     block.nll[i] = sums.tail;
