@@ -6,8 +6,10 @@
 #include <algorithm>  // std::any_of, std::clamp, std::fill, std::lower_bound, std::max, std::min, std::sort
 #include <bit>        // std::bit_width
 #include <cmath>      // std::abs, std::isnan, std::llround
+#include <iterator>   // std::ssize
 #include <limits>     // std::numeric_limits
 #include <numeric>    // std::accumulate
+#include <optional>   // std::optional
 #include <span>       // std::span
 #include <utility>    // std::move
 
@@ -53,10 +55,14 @@ class Redraws {
  public:
   Redraws(const TopLabel& top, uint64_t seed) : top_(top), seed_(seed) {
     if (top.rows() > kMostDrawnRows) {
-      for (const Run& run : top.runs()) {
-        const double p = std::clamp(run.confidence / static_cast<double>(run.count), 0.0, 1.0);
-        counts_.emplace_back(run.count, p);
-      }
+      counts_.resize(top.runs().size());
+      parallel_for(std::ssize(counts_), top.rows(), [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+          const Run& run = top.runs()[i];
+          const double p = std::clamp(run.confidence / static_cast<double>(run.count), 0.0, 1.0);
+          counts_[i].emplace(run.count, p);
+        }
+      });
       return;
     }
     for (const double c : top.sorted()) thresholds_.push_back(std::llround(c * 0x1p32));
@@ -88,26 +94,30 @@ class Redraws {
     std::vector<Bits> bits;
     for (int r = 0; r < kAbreast; ++r) bits.emplace_back(seed_, number + r);
     for (size_t run = 0; run < right.size(); ++run) {
-      for (int r = 0; r < kAbreast; ++r) right[run].of[r] = static_cast<double>(counts_[run].draw(bits[r]));
+      for (int r = 0; r < kAbreast; ++r) right[run].of[r] = static_cast<double>(counts_[run]->draw(bits[r]));
     }
   }
 
   const TopLabel& top_;
   uint64_t seed_;
-  std::vector<BinomialCounts> counts_;  // of each run
-  std::vector<int64_t> thresholds_;     // a row is right where its 32 random bits are below
+  std::vector<std::optional<BinomialCounts>> counts_;  // of each run
+  std::vector<int64_t> thresholds_;                    // a row is right where its 32 random bits are below
 };
 
 /// The middle 95 % of each column, NaN where a value is.
-void set_band(std::vector<std::vector<double>>& columns, NullLevels& levels) {
-  for (std::vector<double>& drawn : columns) {
-    const bool unknown = std::any_of(drawn.begin(), drawn.end(), [](double x) { return std::isnan(x); });
-    if (!unknown) std::sort(drawn.begin(), drawn.end());
-    const auto redraws = static_cast<int64_t>(drawn.size());
-    const int64_t cut = redraws / 40;  // 2.5 %
-    levels.band_low.push_back(unknown ? kNaN : drawn[cut]);
-    levels.band_high.push_back(unknown ? kNaN : drawn[redraws - 1 - cut]);
-  }
+void set_band(std::vector<std::vector<double>>& columns, int64_t redraws, NullLevels& levels) {
+  levels.band_low.resize(columns.size(), kNaN);
+  levels.band_high.resize(columns.size(), kNaN);
+  parallel_for(std::ssize(columns), std::ssize(columns) * redraws, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      std::vector<double>& drawn = columns[i];
+      if (std::any_of(drawn.begin(), drawn.end(), [](double x) { return std::isnan(x); })) continue;
+      std::sort(drawn.begin(), drawn.end());
+      const int64_t cut = redraws / 40;  // 2.5 %
+      levels.band_low[i] = drawn[cut];
+      levels.band_high[i] = drawn[redraws - 1 - cut];
+    }
+  });
 }
 
 }  // namespace
@@ -138,7 +148,7 @@ NullLevels null_levels(const TopLabel& top, const TopLabelErrors& observed, int 
   NullLevels levels;
   for (int e = 0; e < TopLabelErrors::kCount; ++e)
     levels.errors.push_back(null_of(std::move(drawn[e]), observed.values[e].of[0]));
-  set_band(curves, levels);
+  set_band(curves, redraws, levels);
   return levels;
 }
 
