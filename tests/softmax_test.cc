@@ -81,6 +81,8 @@ TYPED_TEST(Softmax, ExpsAndMomentsAreTheSums) {
           if (k != top) tail += value, squares += value * value;
           for (int m = 0; m < 4; ++m) power[m] += std::pow(u, m) * value;
         }
+        for (int64_t k = 0; k < n; ++k) EXPECT_TRUE(k == top || sums.most_square >= e[k] * e[k]);
+        EXPECT_LE(sums.most_square, (1 + n * kEpsilon) * sums.squares);
         EXPECT_EQ(e[n], -7) << "written past the end";
         EXPECT_EQ(sums.max, z[top]);
         EXPECT_EQ(sums.argmax, top);

@@ -175,8 +175,7 @@ inline void Fold(const Abreast* cosine_numbers, const Abreast& first_damping, si
   });
 }
 
-inline Abreast SumOfSquares(const Abreast* cosine_numbers, const Abreast& first_damping) {
-  Abreast result;
+inline void SumOfSquares(const Abreast* cosine_numbers, const Abreast& first_damping, Abreast& sums) {
   EachVector([&](size_t s) {
     const GivenNumbers cosines = {cosine_numbers, s};
     Vec squares = hn::Zero(Redraws());
@@ -184,15 +183,12 @@ inline Abreast SumOfSquares(const Abreast* cosine_numbers, const Abreast& first_
       const Vec one = hn::Mul(damping, cosines[m]);
       squares = hn::MulAdd(one, one, squares);
     });
-    hn::Store(hn::MulAdd(cosines[0], cosines[0], hn::Add(squares, squares)), Redraws(), result.of + s);
+    hn::Store(hn::MulAdd(cosines[0], cosines[0], hn::Add(squares, squares)), Redraws(), sums.of + s);
   });
-  return result;
 }
 
-// Of |.| over straight lines between the points.
-inline Abreast Area(const Abreast* value_numbers, size_t points) {
+inline void Area(const Abreast* value_numbers, size_t points, Abreast& areas) {
   const Redraws d;
-  Abreast result;
   EachVector([&](size_t s) {
     const GivenNumbers values = {value_numbers, s};
     Vec a = values[0], sum = hn::Zero(d);
@@ -207,9 +203,8 @@ inline Abreast Area(const Abreast* value_numbers, size_t points) {
       }
       a = b;
     }
-    hn::Store(hn::Div(sum, hn::Set(d, 2.0 * static_cast<double>(points))), d, result.of + s);
+    hn::Store(hn::Div(sum, hn::Set(d, 2.0 * static_cast<double>(points))), d, areas.of + s);
   });
-  return result;
 }
 
 inline const SmoothKernels* TargetSmoothKernels() {

@@ -74,13 +74,16 @@ const std::vector<Abreast>& SmoothEce::smoothed(const Abreast& sigma, int points
 }
 
 Abreast SmoothEce::at(const Abreast& sigma) {
-  return smooth_kernels().area(smoothed(sigma, kSmoothCells).data(), kSmoothCells);
+  Abreast areas;
+  smooth_kernels().area(smoothed(sigma, kSmoothCells).data(), kSmoothCells, areas);
+  return areas;
 }
 
 /// At least at(sigma), and nearly that for noise: a mean of absolute values is at most the root mean square,
 /// which Parseval has without a transform.
 Abreast SmoothEce::bound(const Abreast& sigma) const {
-  Abreast bound = smooth_kernels().sum_of_squares(cosines_.data(), first_damping(sigma));
+  Abreast bound;
+  smooth_kernels().sum_of_squares(cosines_.data(), first_damping(sigma), bound);
   for (double& one : bound.of) one = (1 + 1e-9) * std::sqrt(one);
   return bound;
 }

@@ -24,8 +24,9 @@ struct SmoothKernels {
   /// The cosines of the smoothed function as `points` tell them apart, 0..points.
   void (*fold)(const Abreast* cosines, const Abreast& first_damping, size_t points, Abreast* folded);
   /// Integral of the smoothed function's square over [0, 1].
-  Abreast (*sum_of_squares)(const Abreast* cosines, const Abreast& first_damping);
-  Abreast (*area)(const Abreast* values, size_t points);
+  void (*sum_of_squares)(const Abreast* cosines, const Abreast& first_damping, Abreast& sums);
+  /// Integral of |.| over straight lines between the points.
+  void (*area)(const Abreast* values, size_t points, Abreast& areas);
 };
 
 }  // namespace labelsmooth
